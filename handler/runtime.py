@@ -1,0 +1,121 @@
+"""Pixels to probabilities on whatever the worker has: ONNX Runtime on a CPU, torch on a GPU.
+
+Both read their weights from the model's directory, where a `.mar` unpacks them: `mnist.onnx` and `mnist.pt`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+ONNX_FILE = "mnist.onnx"
+TORCH_FILE = "mnist.pt"
+
+
+class WeightsError(RuntimeError):
+    """A weights file is missing, damaged, or holds another network; the message says how to mend it."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path} {problem}. Restore it with `git checkout model_store` or make it anew with `scripts/train`, "
+            "then build the archive with `scripts/archive`."
+        )
+
+
+class Runtime(Protocol):
+    """The network, loaded and ready."""
+
+    name: str
+    metadata: dict[str, Any]
+
+    def probabilities(self, pixels: Floats) -> Floats:
+        """Pixels (B, 784) in 0..1 to the ten digits' probabilities (B, 10).
+
+        A row sums to less than one: the rest is the probability that the image shows no digit.
+        """
+
+
+def load(model_dir: Path, gpu_id: int | None) -> Runtime:
+    """Return the fastest runtime for this worker: torch if it was given a GPU, else ONNX Runtime.
+
+    Raises `WeightsError` if the weights cannot be used.
+    """
+    if gpu_id is not None:
+        import torch  # noqa: PLC0415
+
+        if torch.cuda.is_available():
+            return TorchRuntime(model_dir / TORCH_FILE, f"cuda:{gpu_id}")
+    return OnnxRuntime(model_dir / ONNX_FILE)
+
+
+class OnnxRuntime:
+    """ONNX Runtime on one thread: TorchServe scales by workers, and two threads in each would fight over the cores."""
+
+    name = "onnxruntime-cpu"
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime  # noqa: PLC0415
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3  # errors only: what a worker prints, TorchServe logs
+        _require(path)
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self.metadata = json.loads(self._session.get_modelmeta().custom_metadata_map["metadata"])
+        except Exception as error:  # onnxruntime's errors have no common base but this
+            raise WeightsError(path, f"is not an ONNX file that scripts/train wrote: {error}") from error
+        signature = [(tensor.name, tensor.shape[1:]) for tensor in self._inputs_and_outputs()]
+        if signature != [("pixels", [784]), ("probabilities", [10])]:
+            raise WeightsError(path, f"holds another network: expected (B, 784) to (B, 10), got {signature}")
+
+    def _inputs_and_outputs(self) -> list[Any]:
+        return [*self._session.get_inputs(), *self._session.get_outputs()]
+
+    def probabilities(self, pixels: Floats) -> Floats:
+        result: Floats = self._session.run(("probabilities",), {"pixels": pixels})[0]
+        return result
+
+
+class TorchRuntime:
+    """The torch network on `device`."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        import torch  # noqa: PLC0415
+        from network import DIGITS, DigitNetwork  # noqa: PLC0415
+
+        self.name = f"torch-{device}"
+        self._torch, self._device, self._digits = torch, device, DIGITS
+        _require(path)
+        network = DigitNetwork()
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            network.load_state_dict(saved["state_dict"])
+            self.metadata: dict[str, Any] = saved["metadata"]
+        except Exception as error:  # a pickle can break in every way
+            raise WeightsError(
+                path, f"does not hold the network of network.py: {_first_line(error)}"
+            ) from error
+        self._network = network.eval().to(device)
+
+    def probabilities(self, pixels: Floats) -> Floats:
+        with self._torch.inference_mode():
+            logits = self._network(self._torch.from_numpy(pixels).to(self._device))
+            result: Floats = logits.softmax(dim=1)[:, : self._digits].cpu().numpy()
+        return result
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(path, "is missing")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".:") if str(error).strip() else type(error).__name__

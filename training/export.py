@@ -1,0 +1,55 @@
+"""The two weights files that a service loads, each with the story of its training inside."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from network import DIGITS, PIXELS, DigitNetwork
+from torch import Tensor, nn
+
+OPSET = 18
+
+
+class _Probabilities(nn.Module):
+    def __init__(self, network: DigitNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        probabilities: Tensor = self.network(pixels).softmax(dim=1)[:, :DIGITS]
+        return probabilities
+
+
+def write_torch(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:
+    """Write `{"state_dict": …, "metadata": …}`, which `torch.load(weights_only=True)` reads."""
+    torch.save({"state_dict": network.state_dict(), "metadata": metadata}, path)
+
+
+def write_onnx(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:
+    """Write one file from `pixels` (B, 784) to `probabilities` (B, 10), `metadata` as JSON under that key."""
+    batch = torch.export.Dim("batch")
+    program = torch.onnx.export(
+        _Probabilities(network).eval(),
+        (torch.zeros(2, PIXELS),),
+        input_names=["pixels"],
+        output_names=["probabilities"],
+        dynamic_shapes=({0: batch},),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    for node in (
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        del node.metadata_props[:]  # the exporter's stack traces, with paths of this machine
+    onnx.helper.set_model_props(model, {"metadata": json.dumps(metadata)})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save_model(model, path)
