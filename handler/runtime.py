@@ -71,7 +71,7 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             self.metadata = json.loads(self._session.get_modelmeta().custom_metadata_map["metadata"])
         except Exception as error:  # onnxruntime's errors have no common base but this
-            raise WeightsError(path, f"is not an ONNX file that scripts/train wrote: {error}") from error
+            raise WeightsError(path, f"is not an ONNX file that scripts/train wrote: {error}") from None
         signature = [(tensor.name, tensor.shape[1:]) for tensor in self._inputs_and_outputs()]
         if signature != [("pixels", [784]), ("probabilities", [10])]:
             raise WeightsError(path, f"holds another network: expected (B, 784) to (B, 10), got {signature}")
@@ -80,6 +80,7 @@ class OnnxRuntime:
         return [*self._session.get_inputs(), *self._session.get_outputs()]
 
     def probabilities(self, pixels: Floats) -> Floats:
+        """See Runtime."""
         result: Floats = self._session.run(("probabilities",), {"pixels": pixels})[0]
         return result
 
@@ -102,10 +103,11 @@ class TorchRuntime:
         except Exception as error:  # a pickle can break in every way
             raise WeightsError(
                 path, f"does not hold the network of network.py: {_first_line(error)}"
-            ) from error
+            ) from None
         self._network = network.eval().to(device)
 
     def probabilities(self, pixels: Floats) -> Floats:
+        """See Runtime."""
         with self._torch.inference_mode():
             logits = self._network(self._torch.from_numpy(pixels).to(self._device))
             result: Floats = logits.softmax(dim=1)[:, : self._digits].cpu().numpy()

@@ -1,0 +1,101 @@
+"""TorchServe's hooks: a batch of requests in, a batch of answers out.
+
+requests ── payload.decode ──> pixels (B, 784) ── runtime ──> probabilities (B, 10) ── answers ──> JSON
+│
+└─ error of one request: its own answer; its neighbours never notice
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import payload
+import runtime
+
+# TorchServe wants exactly one class here, so all others live in their own modules.
+
+
+class MnistHandler:
+    """The digit classifier as a TorchServe handler; one instance lives in each worker process."""
+
+    def initialize(self, context: Any) -> None:
+        """Load the weights and run once, so that the first request finds everything warm.
+
+        Raises:
+            RuntimeError: the archive's weights are missing or broken; TorchServe logs it and retries.
+
+        """
+        properties = context.system_properties
+        self._runtime = runtime.load(Path(properties["model_dir"]), properties["gpu_id"])
+        self._runtime.probabilities(np.zeros((properties["batch_size"] or 1, payload.PIXELS), np.float32))
+        self._description = self._describe(context)
+
+    def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
+        """Answer a batch.
+
+        Args:
+            data: B requests; `body` holds a request's bytes, and is absent when the client sent a form.
+            context: TorchServe's context of the batch, which takes the status of each answer.
+
+        Returns:
+            B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`.
+
+        """
+        # Only the management API asks without any input. A client's own `describe` header arrives with a body, and
+        # is ignored, as is `explain`: no request can change what its neighbours in a batch get.
+        if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
+            context.set_response_content_type(0, "application/json")
+            return [self._description]
+        pixels, errors = payload.decode(
+            [(request.get("body", b""), _media_type(context, index)) for index, request in enumerate(data)]
+        )
+        answers = [b""] * len(data)
+        if len(errors) < len(data):
+            answers = _encode(self._runtime.probabilities(pixels))
+        for index in range(len(data)):
+            context.set_response_content_type(index, "application/json")
+        for index, error in errors.items():
+            answers[index] = error.body()
+            context.set_response_status(int(error.status), error.status.phrase, index)
+        return answers
+
+    def _describe(self, context: Any) -> bytes:
+        description = {
+            "name": context.model_name,
+            "version": context.manifest["model"]["modelVersion"],
+            "classes": list(range(10)),
+            "runtime": self._runtime.name,
+            "input": {
+                "application/json": {
+                    "data": f"{payload.PIXELS} numbers from 0 (black) to 1 (white), a 28×28 image row by row"
+                },
+                "application/octet-stream": [
+                    f"{payload.PIXELS} bytes: uint8, 0 to 255",
+                    f"{payload.PIXELS * 4} bytes: little-endian float32, 0 to 1",
+                ],
+            },
+            "output": {"prediction": "0 to 9", "confidence": "probability of that digit, 0 to 1"},
+            "model": self._runtime.metadata,
+        }
+        return msgspec.json.encode(description)
+
+
+def _media_type(context: Any, index: int) -> str:
+    """The media type of a request, as TorchServe notes it beside the body."""
+    note = context.get_request_header(index, "body")
+    if isinstance(note, dict):
+        return str(note["content-type"])
+    # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
+    return "a form" if note is None else "a request with a header named body"
+
+
+def _encode(probabilities: np.ndarray[Any, np.dtype[np.float32]]) -> list[bytes]:
+    """Probabilities (B, 10) as B answers; six decimals are what float32 holds."""
+    digits = probabilities.argmax(axis=1)
+    confidences = probabilities.max(axis=1)
+    return [
+        b'{"prediction": %d, "confidence": %.6f}' % answer
+        for answer in zip(digits.tolist(), confidences.tolist(), strict=True)
+    ]
