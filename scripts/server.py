@@ -180,11 +180,11 @@ class Server:
             self.stop()
 
     def _worker_error(self) -> str | None:
-        """The error with which a worker died, from its traceback in the log."""
+        """The first error in the workers' log, once one of them has died of it."""
         log = self.logs / "model_log.log"
-        _, died, traceback = log.read_text().partition("Backend worker process died.") if log.exists() else ("", "", "")
-        error = re.search(r" - ([\w.]+(?:Error|Exception)\b.*)\n", traceback)
-        return error[1] if died and error else None
+        text = log.read_text() if log.exists() else ""
+        error = re.search(r" - ([\w.]+(?:Error|Exception)\b.*)", text)
+        return error[1] if error and "Backend worker process died." in text else None
 
 
 def read_properties(path: Path) -> dict[str, str]:
