@@ -1,0 +1,148 @@
+"""The verdict: what a run has measured, held against its objectives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from statistics import median
+from typing import Any
+
+from objectives import Growth, Objectives, Profile, Versions
+
+Run = Mapping[str, Any]  # as the recorder writes it
+
+
+class Verdict(IntEnum):
+    """What a run ends in; the value is the exit code."""
+
+    PASS = 0
+    FAIL = 1
+    NO_VERDICT = 3  # 2 is bad use
+
+    def __str__(self) -> str:
+        return self.name.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One objective and what became of it."""
+
+    subject: str
+    limit: str
+    measured: str
+    met: bool
+
+    def __str__(self) -> str:
+        return f"{'PASS' if self.met else 'FAIL'}  {self.subject:<36} {self.limit:>12}   {self.measured}"
+
+
+def judge(objectives: Objectives, name: str, run: Run) -> list[Finding]:
+    """Hold a run under the profile of that name against all objectives that are its."""
+    profile = objectives[name]
+    if "climb" in run:
+        return _climb(run["climb"], objectives.climb.recovered)
+    findings = endpoints(profile, run["endpoints"])
+    tally = run["tally"]
+    if profile.recognised is not None:
+        findings.append(at_least("digits recognised", profile.recognised, _share(tally, "digits recognised", "digits")))
+    if profile.arrivals is not None:
+        share = _share(tally, "arrivals answered", "arrivals intended")
+        findings.append(at_least("arrivals answered of intended", profile.arrivals, share))
+    if "compared" in tally:
+        findings += _versions(run, objectives.versions)
+    if profile.growth:
+        findings += _growth(run, objectives.growth)
+    return findings
+
+
+def conclude(findings: Sequence[Finding], run: Run) -> Verdict:
+    """A run whose load generator was saturated has measured the generator: it has no verdict."""
+    if run["saturated"]:
+        return Verdict.NO_VERDICT
+    return Verdict.PASS if all(finding.met for finding in findings) else Verdict.FAIL
+
+
+def endpoints(profile: Profile, measured: Mapping[str, Mapping[str, float]]) -> list[Finding]:
+    """Hold the figures of each endpoint against its objectives."""
+    findings = []
+    for name, endpoint in profile.endpoints.items():
+        figures = measured.get(name)
+        if not figures or not figures["requests"]:
+            findings.append(Finding(name, "requests ≥ 1", "none was answered", False))
+            continue
+        limits = {figure: getattr(endpoint, figure) for figure in ("mean", "p50", "p95", "p99")}
+        findings += [
+            at_most(f"{name} {figure}", limit, figures[figure], " ms")
+            for figure, limit in limits.items()
+            if limit is not None
+        ]
+        if endpoint.failure_ratio is not None:
+            ratio = figures["failures"] / figures["requests"]
+            findings.append(at_most(f"{name} failure ratio", endpoint.failure_ratio, ratio))
+        if endpoint.min_rps is not None:
+            findings.append(at_least(f"{name} throughput", endpoint.min_rps, figures["rps"], "/s"))
+    return findings
+
+
+def at_most(subject: str, limit: float, measured: float, unit: str = "") -> Finding:
+    """Hold a figure against an upper limit."""
+    return Finding(subject, f"≤ {limit:g}{unit}", f"{measured:.4g}{unit}", measured <= limit)
+
+
+def at_least(subject: str, limit: float, measured: float, unit: str = "") -> Finding:
+    """Hold a figure against a lower limit."""
+    return Finding(subject, f"≥ {limit:g}{unit}", f"{measured:.4g}{unit}", measured >= limit)
+
+
+def _climb(climb: Mapping[str, Any], recovered: float) -> list[Finding]:
+    sustained = climb["sustained"]
+    load = f"{sustained['users']} users, {sustained['rps']:.0f}/s" if sustained else "none of the steps"
+    ratio = climb["unloaded_after"]["p50"] / max(climb["unloaded_before"]["p50"], 0.1)
+    return [
+        Finding("load sustained and confirmed", "any", load, sustained is not None),
+        at_most("unloaded p50, after ÷ before", recovered, ratio),
+        at_most("failures when unloaded again", 0, climb["unloaded_after"]["failures"]),
+    ]
+
+
+def _versions(run: Run, limits: Versions) -> list[Finding]:
+    tally = run["tally"]
+    pairs = tally["compared"]
+    first, second = (_share(tally, f"recognised {which}", "digits compared") for which in ("first", "second"))
+    shift = (tally.get("confidence second", 0) - tally.get("confidence first", 0)) / pairs
+    p95s = [run["endpoints"][f"POST /predict ({which})"]["p95"] for which in ("first", "second")]
+    return [
+        at_least("equal predictions", limits.agreement, tally.get("agreed", 0) / pairs),
+        at_most("digits recognised, lost", limits.recognised, first - second),
+        at_most("mean confidence, moved up or down", limits.confidence, abs(shift)),
+        at_most("p95, second ÷ first", limits.latency, p95s[1] / max(p95s[0], 0.1)),
+    ]
+
+
+def _growth(run: Run, limits: Growth) -> list[Finding]:
+    """The last quarter's median against the second quarter's; the first is warm-up."""
+    predict = [{"p95": sample["endpoints"]["POST /predict"]["p95"]} for sample in run["samples"] if sample["t"] > 0]
+    footprint = run["footprint"]
+    if not footprint:
+        return [Finding("memory and open files", "seen", "the service is on another machine", False)]
+    memory = [("JVM's memory", "jvm_memory"), ("workers' memory", "worker_memory")]
+    series: list[tuple[str, float, Sequence[Mapping[str, float]], str]] = [
+        *((subject, limits.memory, footprint, key) for subject, key in memory),
+        ("open files", limits.open_files, footprint, "open_files"),
+        ("p95 of /predict", limits.latency, predict, "p95"),
+    ]
+    findings = []
+    for subject, limit, samples, key in series:
+        earlier, later = _quarter(samples, key, 1), _quarter(samples, key, 3)
+        finding = at_most(f"{subject}, growth", limit, later / max(earlier, 0.1))
+        measured = f"{finding.measured} ({earlier:g} → {later:g})"
+        findings.append(replace(finding, measured=measured))
+    return findings
+
+
+def _quarter(samples: Sequence[Mapping[str, float]], key: str, number: int) -> float:
+    size = len(samples) // 4
+    return median(sample[key] for sample in samples[number * size : (number + 1) * size] or samples)
+
+
+def _share(tally: Mapping[str, float], part: str, whole: str) -> float:
+    return tally.get(part, 0) / max(tally.get(whole, 0), 1)
