@@ -44,9 +44,11 @@ def execute(name: str, profile: Profile, target: Target, objectives: Path, resul
     record, log = results / "run.json", results / "locust.log"
     command = [sys.executable, "-m", "locust", *_options(name, profile, target, objectives, results)]
     print(f"locust {shlex.join(command[3:])}\n", flush=True)
-    with subprocess.Popen(
-        [*command, "--record", str(record)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    ) as locust:
+    # On its standard output comes the progress; on the other one all that it tells somebody who runs it by hand.
+    with (
+        log.open("w") as told,
+        subprocess.Popen([*command, "--record", str(record)], stdin=subprocess.DEVNULL, stderr=told) as locust,
+    ):
         footprint = Footprint(target.jvm, psutil.Process(locust.pid))
         bound = profile.run_time + profile.users / profile.spawn_rate + GRACE
         try:
@@ -76,7 +78,6 @@ def _options(name: str, profile: Profile, target: Target, objectives: Path, resu
         "--verdict": name,
         "--csv": results / "locust",
         "--html": results / "report.html",
-        "--logfile": results / "locust.log",
     }
     if target.management_url:
         given["--management-url"] = target.management_url

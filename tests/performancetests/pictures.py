@@ -106,7 +106,8 @@ def _latency(axis: Axes, samples: Sequence[Any]) -> None:
     known = [(t, figures) for t, figures in known if figures["requests"]]
     for percentile, colour in PERCENTILES.items():
         axis.plot([t for t, _ in known], [f[percentile] for _, f in known], color=colour, label=percentile, linewidth=1)
-    axis.set(ylabel=f"{name.removeprefix('POST ')}, ms", ylim=(0, None))
+    axis.set(ylabel=f"{name.removeprefix('POST ')}, ms")
+    axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
     axis.legend(loc="upper left", ncols=3, frameon=False, fontsize="small")
 
 
@@ -132,7 +133,8 @@ def _cpu(axis: Axes, footprint: Sequence[Mapping[str, float]]) -> None:
     for key, (label, colour) in shown.items():
         if key in footprint[0]:
             axis.plot([s["t"] for s in footprint], [s[key] for s in footprint], color=colour, label=label, linewidth=1)
-    axis.set(ylabel="CPU, % of a core", ylim=(0, None))
+    axis.set(ylabel="CPU, % of a core")
+    axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
     axis.legend(loc="upper left", ncols=3, frameon=False, fontsize="small")
 
 

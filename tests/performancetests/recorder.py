@@ -121,6 +121,8 @@ def _record(environment: Environment, runner: Runner, **_: Any) -> None:
             wanted(environment)[name]
     except ObjectivesError as error:
         sys.exit(str(error))
+    # gevent's clock has stood still while all this was imported, and would take that off the run's time.
+    gevent.get_hub().loop.update_now()
     recorder = Recorder(runner, Path(record) if record else None)
     environment.events.test_start.add_listener(lambda **_: runner.greenlet.spawn(recorder.sample))
     environment.events.quitting.add_listener(lambda **_: recorder.finish(environment))

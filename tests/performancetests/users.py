@@ -76,6 +76,10 @@ class PredictingUser(FastHttpUser):
     connection_timeout = network_timeout = TIMEOUT
     insecure = False
 
+    def on_stop(self) -> None:
+        """Leave no connection open behind; a climb that backs off has many users who stop."""
+        self.client.client.close()
+
     def look(self, url: str, name: str, is_right: Callable[[Any], bool]) -> None:
         """Get a small JSON document and check it."""
         with self.client.get(url, name=name, catch_response=True) as response:
@@ -95,7 +99,7 @@ class PredictingUser(FastHttpUser):
         with self.client.post(url, data=body, headers=_JSON, name=name, catch_response=True) as response:
             if response.status_code == 0:
                 return None
-            answer = _read(response.content) if response.status_code == 200 else None
+            answer = read(response.content) if response.status_code == 200 else None
             if answer is None:
                 response.failure(f"wrong answer: {response.status_code} {response.text[:200]}")
                 return None
@@ -105,7 +109,8 @@ class PredictingUser(FastHttpUser):
         return answer
 
 
-def _read(body: bytes) -> Answer | None:
+def read(body: bytes) -> Answer | None:
+    """A prediction's body; None if it is not one."""
     try:
         answer = json.loads(body)
         prediction, confidence = answer["prediction"], answer["confidence"]
