@@ -18,7 +18,7 @@ from PIL import Image
 SIDE = 28
 
 _RANGES = Ranges(rotation=15, scale=0.15, shear=0.1, shift=2, elastic=0.5)
-_SYMBOLS = "ΔΛΞΠΣΦΨΩλμπψωЖЩЮЯЭЫДЦ♠♣♥♦♫☎☂★☺✂✈✿☃♞∞≠±÷√%&@#€¶"
+SYMBOLS = "ΔΛΞΠΣΦΨΩλμπψωЖЩЮЯЭЫДЦ♠♣♥♦♫☎☂★☺✂✈✿☃♞∞≠±÷√%&@#€¶"
 _TYPEFACES = ("DejaVuSans", "DejaVuSans-Bold")
 _PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"  # public domain
 
@@ -32,7 +32,7 @@ def drawings(rng: Generator, count: int, _digits: Floats) -> Floats:
 
 def symbols(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Printed characters of other scripts, signs and pictographs."""
-    glyphs = canvas.draw_glyphs(_SYMBOLS, _TYPEFACES)
+    glyphs = canvas.draw_glyphs(SYMBOLS, _TYPEFACES)
     return _moved(rng, glyphs[rng.integers(0, len(glyphs), count)])
 
 
@@ -94,7 +94,7 @@ def _path(*points: tuple[float, float]) -> Floats:
 def _arc(
     x: float, y: float, radius: float, start: float = 0, turn: float = 1, end_radius: float | None = None
 ) -> Floats:
-    """Points on a circle about (x, y), `start` and `turn` in whole turns; a spiral if `end_radius` differs."""
+    """Points on a circle about (x, y), `start` and `turn` in whole turns; a spiral with `end_radius`."""
     t = np.linspace(0, 1, 9 + int(16 * abs(turn)))
     angle = 2 * np.pi * (start + turn * t)
     away = radius + ((radius if end_radius is None else end_radius) - radius) * t
