@@ -1,4 +1,4 @@
-"""The network and its confidence: arithmetic against oracles, the committed weights on real digits and on none."""
+"""The network and its confidence: arithmetic against oracles, the committed weights on digits and on none."""
 
 import math
 from dataclasses import replace
@@ -7,6 +7,7 @@ from pathlib import Path
 import augmentation
 import batchnorm
 import calibration
+import campaign
 import card
 import dataset
 import digits
@@ -215,6 +216,33 @@ class TestTraining:
         other = replace(configuration, peak_learning_rate=0.01)
         Training(1, other, data).run(tmp_path / "checkpoint.pt", lambda history: epochs.append(len(history)))
         assert epochs == [1]
+
+    def test_choice_goes_by_validation_alone(self, tmp_path: Path) -> None:
+        answers = np.full((1, 10), 0.1, np.float32)
+        outcomes = [
+            campaign.Outcome(
+                seed, tmp_path, 1.0, nll, [], evaluation.Evaluation({"nll": 1 - nll}, answers, {})
+            )
+            for seed, nll in ((1, 0.03), (2, 0.01), (3, 0.02))
+        ]
+        assert campaign.choose(outcomes).seed == 2
+
+
+class TestTargets:
+    accuracy, nll = targets.TARGETS[:2]
+
+    def test_verdict_goes_by_the_worst_value(self) -> None:
+        assert self.accuracy.verdict([0.998, 0.9976]) == "stretch"
+        assert self.accuracy.verdict([0.998, 0.9970]) == "met"
+        assert self.accuracy.verdict([0.998, 0.9960]) == "missed"
+        assert self.nll.verdict([0.009, 0.013]) == "met"
+
+    def test_mean_over_the_seeds_must_reach_the_target_too(self) -> None:
+        good = {target.figure: target.bound for target in targets.TARGETS}
+        assert targets.all_met(good, [good, good, good])
+        poor = {**good, "accuracy": good["accuracy"] - 0.01}
+        assert not targets.all_met(good, [good, good, poor])
+        assert targets.table(good, [good, good, poor]).count("missed") == 1
 
 
 class TestImages:

@@ -1,8 +1,8 @@
 """All seeds of a training side by side, one thread and one process each, and the choice among them."""
 
 import multiprocessing
+import signal
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,9 @@ def run(
 ) -> list[Outcome]:
     """Train every seed, from where an earlier run in `folder` stopped; outcomes come in the seeds' order."""
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(len(seeds), mp_context=spawn) as pool:
-        jobs = [
-            pool.submit(_one, seed, configuration, dataset, folder / f"seed-{seed}", story) for seed in seeds
-        ]
-        return [job.result() for job in jobs]
+    jobs = [(seed, configuration, dataset, folder / f"seed-{seed}", story) for seed in seeds]
+    with spawn.Pool(len(seeds), _leave_interruptions_to_the_parent) as pool:
+        return pool.starmap(_one, jobs, chunksize=1)
 
 
 def choose(outcomes: Sequence[Outcome]) -> Outcome:
@@ -65,6 +63,10 @@ def publish(
     }
     export.write(network, story, model_dir)
     return story
+
+
+def _leave_interruptions_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _one(

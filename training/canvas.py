@@ -1,5 +1,6 @@
 """Drawing 28x28 images: pen strokes along points, and glyphs of a font."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 _ENLARGED = 6
 
 
-def draw_paths(paths: list[Floats], width: float) -> Floats:
+def draw_paths(paths: Sequence[NDArray[np.floating]], width: float) -> Floats:
     """One image (784,) of pen strokes: each path (K, 2) holds x, y in pixels; `width`, too, is in pixels."""
     canvas = Image.new("L", (SIDE * _ENLARGED, SIDE * _ENLARGED))
     pen = ImageDraw.Draw(canvas)

@@ -157,7 +157,7 @@ def _from_idx(directory: Path) -> list[Split]:
 
 
 def _read_idx(directory: Path, stem: str, dimensions: int) -> NDArray[np.uint8]:
-    """Read one file of http://yann.lecun.com/exdb/mnist: magic 0x0800 + dimensions, big-endian sizes, bytes."""
+    """Read a file of http://yann.lecun.com/exdb/mnist: magic 0x0800 + dimensions, big-endian sizes, bytes."""
     names = [f"{stem}{dash}idx{dimensions}-ubyte{ending}" for dash in "-." for ending in ("", ".gz")]
     path = next((directory / name for name in names if (directory / name).exists()), None)
     if path is None:

@@ -30,7 +30,7 @@ MODERATE = augmentation.Ranges(rotation=20, scale=0.2, shear=0.1, shift=4)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures by name, and what pictures are drawn from: the test digits' probabilities, confidences by kind."""
+    """Figures by name, and what pictures show: the test digits' probabilities, and confidences by kind."""
 
     figures: Figures
     probabilities: Floats  # (10,000, 10)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import batchnorm
 import calibration
@@ -26,9 +26,7 @@ class Configuration:
 
     epochs: int = 75
     clear_epochs: int = 7  # the last ones, on images as they are
-    kept: float = (
-        0.25  # share of images that stay as they are before; resampling blurs, and blur must tell nothing
-    )
+    kept: float = 0.25  # share of images that stay as they are before that, for blur must not tell a digit
     digits_per_batch: int = 200
     outliers_per_batch: int = 16
     outliers: int = 100_000  # drawn once, then used in any order
@@ -120,10 +118,9 @@ class Training:
         clear = number >= configuration.epochs - configuration.clear_epochs
         losses = 0.0
         self.network.train()
-        batches = order.split(configuration.digits_per_batch), others.split(configuration.outliers_per_batch)
-        for chosen, drawn in zip(
-            *batches, strict=False
-        ):  # an epoch is all digits, and as many outliers as go with them
+        for step in range(self.steps):
+            chosen = _part(order, step, configuration.digits_per_batch)
+            drawn = _part(others, step, configuration.outliers_per_batch)
             images = torch.cat([self.digits[chosen], self.outliers[drawn]])
             targets = torch.cat([self.labels[chosen], torch.full((len(drawn),), NOT_A_DIGIT)])
             if not clear:
@@ -131,7 +128,7 @@ class Training:
                 kept = torch.rand(len(images), 1, generator=generator) < configuration.kept
                 images = torch.where(kept, images, moved)
             losses += self._step(images, targets)
-        validation = self._validate(batchnorm.fold(self.average.module))
+        validation = self._validate(batchnorm.fold(cast(DigitNetwork, self.average.module)))
         self.history.append(Epoch(losses / self.steps, *validation, time.monotonic() - start))
 
     def _step(self, images: Tensor, targets: Tensor) -> float:
@@ -151,7 +148,7 @@ class Training:
         ).float().mean().item()
 
     def _finish(self) -> Fitted:
-        network = batchnorm.fold(self.average.module)
+        network = batchnorm.fold(cast(DigitNetwork, self.average.module))
         logits, labels = _logits(network, self.dataset.validation)
         temperature = calibration.temperature(logits, labels)
         network = calibration.fold(network, temperature).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -179,7 +176,11 @@ class Training:
         self.history = [Epoch(**epoch) for epoch in saved["history"]]
 
 
+def _part(order: Tensor, number: int, size: int) -> Tensor:
+    return order[number * size : (number + 1) * size]
+
+
 def _logits(network: DigitNetwork, split: Split) -> tuple[Tensor, Tensor]:
     with torch.inference_mode():
-        batches = torch.from_numpy(split.floats()).split(1000)
+        batches = torch.split(torch.from_numpy(split.floats()), 1000)
         return torch.cat([network(batch) for batch in batches]), torch.from_numpy(split.labels).long()

@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 
 SIDE = 28
 Floats = NDArray[np.float32]
+Points = NDArray[np.floating]
 Kind = Callable[[Generator, int, Floats], Floats]
 
-# None that one hand or another writes as a digit: I, L, O, i, l and o, b as 6, B as 8, g and q as 9, s and S as 5, z and
-# Z as 2, D and Q as 0, G as 6, nor J, j, t, T, f, r, v, V, y and Y, which may be 1, 4 or 7.
+# None that one hand or another writes as a digit, such as O and D (0), I, l and t (1), Z (2), Y and y (4),
+# S (5), b and G (6), T (7), B (8), g and q (9).
 LETTERS = "ACEFHKMNPRUWXadehkmnpuwx"
-TYPEFACES = tuple(
-    ["cmr10", "cmss10", "cmtt10", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"]
-    + [
-        f"DejaVu{face}"
-        for face in ("Sans", "Sans-Bold", "Sans-Oblique", "SansMono", "Serif", "Serif-Bold", "Serif-Italic")
-    ]
+TYPEFACES = (  # of those that Matplotlib brings along
+    *("cmr10", "cmss10", "cmtt10", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
+    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono"),
+    *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
 )
 _T = np.linspace(0, 1, 12, dtype=np.float32)
 _BERNSTEIN = np.stack(
@@ -94,7 +93,7 @@ def scribbles(rng: Generator, count: int, _digits: Floats) -> Floats:
 def mirrored_scribbles(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Three to five strokes and their mirror images, as most signs and things have two like halves."""
 
-    def paths() -> list[Floats]:
+    def paths() -> list[Points]:
         half = [_stroke(rng, *rng.uniform((1, 1), (15, 26), (2, 2))) for _ in range(rng.integers(3, 6))]
         axis = int(rng.integers(2))
         both = half + [path * (-1, 1) + (SIDE - 1, 0) for path in half]
@@ -106,7 +105,7 @@ def mirrored_scribbles(rng: Generator, count: int, _digits: Floats) -> Floats:
 def chains(rng: Generator, count: int, _digits: Floats) -> Floats:
     """One to three broken lines of five to nine corners, half of them closed."""
 
-    def paths() -> list[Floats]:
+    def paths() -> list[Points]:
         lines = [rng.uniform(2, 25, (rng.integers(5, 10), 2)) for _ in range(rng.integers(1, 4))]
         return [np.concatenate([line, line[:1]]) if rng.random() < 0.5 else line for line in lines]
 
@@ -116,7 +115,7 @@ def chains(rng: Generator, count: int, _digits: Floats) -> Floats:
 def shapes(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Three to six polygons, ellipses, arcs and strokes of many sizes."""
 
-    def paths() -> list[Floats]:
+    def paths() -> list[Points]:
         return [
             _shape(rng) if rng.random() < 0.6 else _stroke(rng, *rng.uniform(1, 26, (2, 2)))
             for _ in range(rng.integers(3, 7))
@@ -176,22 +175,22 @@ KINDS: dict[Kind, int] = {
 }
 
 
-def _scrawl(rng: Generator, count: int, paths: Callable[[], list[Floats]]) -> Floats:
+def _scrawl(rng: Generator, count: int, paths: Callable[[], list[Points]]) -> Floats:
     return np.stack([canvas.draw_paths(paths(), rng.uniform(1, 3.5)) for _ in range(count)])
 
 
-def _stroke(rng: Generator, start: Floats, end: Floats) -> Floats:
+def _stroke(rng: Generator, start: Points, end: Points) -> Points:
     if rng.random() < 0.5:
         return np.stack([start, end])
     bends = (start + end) / 2 + rng.normal(0, 7, (2, 2))
-    return _BERNSTEIN @ np.stack([start, *bends, end])
+    curve: Points = _BERNSTEIN @ np.stack([start, *bends, end])
+    return curve
 
 
-def _shape(rng: Generator) -> Floats:
+def _shape(rng: Generator) -> Points:
     corners = int(rng.choice([3, 4, 5, 24]))
-    angles = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi, corners + 1) * rng.choice(
-        [0.5, 1], p=[0.3, 0.7]
-    )
+    turn = rng.uniform(0, 2 * np.pi)
+    angles = turn + np.linspace(0, 2 * np.pi, corners + 1) * rng.choice([0.5, 1], p=[0.3, 0.7])
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return rng.uniform(5, 22, 2) + circle * rng.uniform(1, 10, 2)
 
@@ -203,4 +202,5 @@ def _choice(rng: Generator, images: Floats, count: int) -> Floats:
 def _one_of(rng: Generator, *variants: NDArray[np.generic]) -> Floats:
     """For every row, that row of one of the `variants`."""
     stacked = np.stack([variant.astype(np.float32) for variant in variants])
-    return stacked[rng.integers(0, len(stacked), stacked.shape[1]), np.arange(stacked.shape[1])]
+    chosen: Floats = stacked[rng.integers(0, len(stacked), stacked.shape[1]), np.arange(stacked.shape[1])]
+    return chosen

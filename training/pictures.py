@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import metrics
@@ -11,17 +12,18 @@ from dataset import Split
 from evaluation import unseen_images
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from numpy.typing import NDArray
 
 INK, ACCENT, PALE = "#1f3a5f", "#c8553d", "#9db4c0"
-STYLE = {
+STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
     "axes.axisbelow": True,
-    "axes.prop_cycle": mpl.cycler(color=[INK, ACCENT, PALE, "#6a994e", "#7b5ea7"]),
+    "axes.prop_cycle": cycler(color=[INK, ACCENT, PALE, "#6a994e", "#7b5ea7"]),
     "figure.constrained_layout.use": True,
 }
 
@@ -99,7 +101,8 @@ def _confidence_histograms(chosen: Outcome) -> Figure:
         colour = INK if confidence is digits else ACCENT
         axes.hist(
             confidence,
-            np.linspace(0, 1, 51),
+            bins=50,
+            range=(0, 1),
             weights=np.full(len(confidence), 100 / len(confidence)),
             color=colour,
         )

@@ -18,7 +18,7 @@ PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "pillow")
 
 
 def begin(path: Path, configuration: Configuration, dataset: Dataset) -> dict[str, Any]:
-    """Return the circumstances of a training and keep them in `path`, or those of the one that is under way there."""
+    """Return the circumstances of a training: those kept in `path` if they fit, else today's, kept there."""
     now = _circumstances(configuration, dataset)
     if path.exists():
         then: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
