@@ -24,16 +24,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 class Configuration:
     """Everything that decides what a training gives, besides the seed and the data."""
 
-    epochs: int = 75
-    clear_epochs: int = 7  # the last ones, on images as they are
-    kept: float = 0.25  # share of images that stay as they are before that, for blur must not tell a digit
+    epochs: int = 40
+    clear_epochs: int = 2  # the last ones, on images as they are
+    kept: float = 0.1  # share of images that stay as they are before that, for blur must not tell a digit
     digits_per_batch: int = 200
-    outliers_per_batch: int = 16
-    outliers: int = 100_000  # drawn once, then used in any order
+    outliers_per_batch: int = 8
+    outliers: int = 40_000  # drawn once, then used in any order
     peak_learning_rate: float = 0.1
     warm_up: float = 0.2  # share of the steps until the peak
     momentum: float = 0.9
-    weight_decay: float = 2e-4
+    weight_decay: float = 5e-4
     average_decay: float = 0.998  # per step, of the moving average of the weights
     ranges: Ranges = field(default=Ranges(rotation=22, scale=0.22, shear=0.15, shift=4, elastic=1))
 
