@@ -50,9 +50,12 @@ def _training_curves(outcomes: Sequence[Outcome]) -> Figure:
         epochs = np.arange(1, len(outcome.history) + 1)
         left.plot(epochs, [epoch.nll for epoch in outcome.history], label=f"seed {outcome.seed}")
         right.plot(epochs, [epoch.error * 100 for epoch in outcome.history], label=f"seed {outcome.seed}")
-    for axes, title in ((left, "NLL on validation"), (right, "error on validation, %")):
-        axes.set(title=title, xlabel="epoch", yscale="log")
+    # The average starts from random weights, so the first epochs are far above these limits.
+    for axes, title, limits in ((left, "NLL on validation", (0.01, 0.1)), (right, "error on validation, %", (0.2, 2))):
+        axes.set(title=title, xlabel="epoch", yscale="log", ylim=limits)
         axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.tick_params(axis="y", which="minor", labelsize=7)
         axes.legend(frameon=False)
     return figure
 
@@ -81,10 +84,11 @@ def _reliability_diagram(probabilities: NDArray[np.float32], test: Split) -> Fig
     upper.plot([0, 1], [0, 1], "--", color=PALE, label="perfect calibration")
     error = np.sqrt(confidence * (1 - confidence) / np.maximum(counts, 1))
     upper.errorbar(
-        confidence, right, error, fmt="o", color=INK, capsize=3, label="bins, ± one standard error expected"
+        confidence, right, error, fmt="o", color=INK, capsize=3, label="bins, ± one standard error"
     )
     upper.set(ylabel="share right", title=f"Test digits, ECE {metrics.ece(probabilities, test.labels):.2%}")
-    upper.legend(frameon=False, loc="upper left")
+    upper.set_ylim(-0.05, 1.05)
+    upper.legend(frameon=False, loc="lower right")
     edges = np.linspace(0, 1, metrics.BINS + 1)
     bars = lower.bar(edges[:-1], counts, np.diff(edges), align="edge", color=INK, edgecolor="white")
     lower.bar_label(bars, fontsize=7)
