@@ -101,9 +101,7 @@ class TorchRuntime:
             network.load_state_dict(saved["state_dict"])
             self.metadata: dict[str, Any] = saved["metadata"]
         except Exception as error:  # a pickle can break in every way
-            raise WeightsError(
-                path, f"does not hold the network of network.py: {_first_line(error)}"
-            ) from None
+            raise WeightsError(path, f"does not hold the network of network.py: {_first_line(error)}") from None
         self._network = network.eval().to(device)
 
     def probabilities(self, pixels: Floats) -> Floats:
