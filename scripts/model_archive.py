@@ -9,6 +9,7 @@ from pathlib import Path
 from environment import ROOT
 
 ARCHIVE = ROOT / "model_store" / "mnist.mar"
+WEIGHTS = ROOT / "model_store" / "mnist.pt"
 _HANDLER = "handler/mnist_handler.py"
 _SOURCES = {
     "--handler": [_HANDLER],
