@@ -5,6 +5,7 @@ import multiprocessing
 import statistics
 import sys
 import time
+import timeit
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ JSON = "application/json"
 BINARY = "application/octet-stream"
 CONNECTIONS = (1, 16, 64, 256)
 CHECKED = 25  # answers of each row that are compared with the network's own
+FORWARD_SIZES = (1, 64, 1024)
 _BATCH = 16
 
 
@@ -71,6 +73,7 @@ class Figures:
     start: dict[str, float]  # s to the first answer, by row
     memory: dict[str, int]  # resident bytes of all of a server's processes after the load, by row
     in_process: float  # images per second, decoded and predicted in two processes without any server
+    forward: dict[tuple[str, int], float]  # s of a forward pass, by runtime and batch size
 
     def ratios(self, row: str, base: str, connections: int, figure: str) -> list[float]:
         """A row's figure divided by the base's, round by round."""
@@ -130,7 +133,7 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
         start = {row.name: running[row.contestant].start for row in ROWS}
         memory = {row.name: _memory(running[row.contestant].process) for row in ROWS}
     _say("decoding and predicting without any server")
-    return Figures(points, start, memory, _in_process(bodies["json"], max(seconds, 3)))
+    return Figures(points, start, memory, _in_process(bodies["json"], seconds), _forward())
 
 
 def _schedule(rounds: int) -> Iterator[tuple[Row, int, int]]:
@@ -202,6 +205,19 @@ def _decode_and_predict(bodies: Sequence[bytes], seconds: float) -> float:
             loaded.probabilities(payload.decode(batch)[0])
         done += len(batches) * _BATCH
     return done / (time.monotonic() - began)
+
+
+def _forward() -> dict[tuple[str, int], float]:
+    """Seconds of a forward pass on a CPU, and on a GPU if there is one: the median of many."""
+    times = {}
+    for gpu in [None, 0] if torch.cuda.is_available() else [None]:
+        loaded = runtime.load(model_archive.WEIGHTS.parent, gpu)
+        for size in FORWARD_SIZES:
+            batch = np.random.default_rng(0).random((size, payload.PIXELS), np.float32)
+            times[loaded.name, size] = (
+                statistics.median(timeit.repeat(lambda: loaded.probabilities(batch), number=5)) / 5
+            )  # noqa: B023
+    return times
 
 
 def _say(what: str) -> None:

@@ -11,7 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import psutil
-from benchmark import CONNECTIONS, FASTAPI, OURS, PLAIN, ROWS, UNBATCHED, Figures
+from benchmark import CONNECTIONS, FASTAPI, FORWARD_SIZES, OURS, PLAIN, ROWS, UNBATCHED, Figures
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,15 @@ def markdown(figures: Figures, command: str, date: str) -> str:
             ["", "start to first answer, s", "resident memory, MiB"],
             [[name, f"{figures.start[name]:.1f}", f"{figures.memory[name] / 2**20:.0f}"] for name in _servers_once()],
         ),
-        f"Decoding and predicting alone, in two processes without any server: {figures.in_process:,.0f} a second. "
+        "## Without any server",
+        table(
+            ["forward pass, µs", *(f"batch {size}" for size in FORWARD_SIZES)],
+            [
+                [name, *(f"{figures.forward[name, size] * 1e6:,.0f}" for size in FORWARD_SIZES)]
+                for name in dict.fromkeys(name for name, _ in figures.forward)
+            ],
+        ),
+        f"Decoding and predicting alone, in two processes: {figures.in_process:,.0f} a second. "
         f"This project serves {share:.0%} of that at 64 connections.",
     ]
     return "\n\n".join(parts) + "\n"

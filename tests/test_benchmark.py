@@ -11,7 +11,7 @@ from threading import Thread
 import benchmark_report
 import pytest
 import wrk
-from benchmark import CONNECTIONS, FASTAPI, OURS, PLAIN, ROWS, Figures, Point
+from benchmark import CONNECTIONS, FASTAPI, FORWARD_SIZES, OURS, PLAIN, ROWS, Figures, Point
 
 bodies = [json.dumps({"data": [n] * 784}).encode() for n in range(50)]
 received: set[bytes] = set()
@@ -61,7 +61,8 @@ def figures(ours: float, fastapi: float) -> Figures:
             results = [wrk.Result(int(rate * drift), 1.0, 1.0, 2.0, 0, 0) for drift in (1, 2)]
             points[row.name, connections] = Point(results, [0.001, 0.002])
     names = {row.name: 1.0 for row in ROWS}
-    return Figures(points, names, dict.fromkeys(names, 2**29), in_process=50_000)
+    forward = {("onnxruntime-cpu", size): size * 1e-5 for size in FORWARD_SIZES}
+    return Figures(points, names, dict.fromkeys(names, 2**29), in_process=50_000, forward=forward)
 
 
 def test_ratios_are_of_figures_of_the_same_round() -> None:
