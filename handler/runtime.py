@@ -76,7 +76,7 @@ class OnnxRuntime:
         except Exception as error:  # onnxruntime's errors have no other common base
             raise WeightsError(
                 path, f"no ONNX file that scripts/train wrote: {_first_line(error)}"
-            ) from error
+            ) from None
         found = [(tensor.name, tensor.shape[1:]) for tensor in tensors]
         if found != [("pixels", [784]), ("probabilities", [10])]:
             raise WeightsError(path, f"expected pixels (B, 784) and probabilities (B, 10), got {found}")
@@ -104,7 +104,7 @@ class TorchRuntime:
             network.load_state_dict(saved["state_dict"])
             self.metadata: dict[str, Any] = saved["metadata"]
         except Exception as error:  # a pickle can break in every way
-            raise WeightsError(path, f"not the weights of network.py: {_first_line(error)}") from error
+            raise WeightsError(path, f"not the weights of network.py: {_first_line(error)}") from None
         self._network = network.eval().to(device)
 
     def probabilities(self, pixels: Floats) -> Floats:

@@ -1,0 +1,112 @@
+"""TorchServe's hooks: a batch of requests in, a batch of answers out.
+
+requests ── payload.decode ──> pixels (B, 784) ── runtime ──> probabilities (B, 10) ── encode ──> answers
+                  │
+                  └─ error of one request: its own answer; its neighbours never notice
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import cache
+import msgspec
+import numpy as np
+import payload
+import runtime
+import transport
+
+# TorchServe wants exactly one class here, so all others live in their own modules.
+
+
+class MnistHandler:
+    """The digit classifier as a TorchServe handler; one instance lives in each worker process."""
+
+    def initialize(self, context: Any) -> None:
+        """Load the weights and run once, so that the first request finds everything warm.
+
+        Raises:
+            RuntimeError: the archive's weights are missing or broken; TorchServe logs it and retries.
+        """
+        properties = context.system_properties
+        self._runtime = runtime.load(Path(properties["model_dir"]), properties["gpu_id"])
+        self._runtime.probabilities(np.zeros((properties["batch_size"], payload.PIXELS), np.float32))
+        self._description = self._describe(context)
+        self._answer: cache.Answerer = self._compute
+        if size := context.model_yaml_config["handler"]["cacheSize"]:
+            self._answer = cache.AnswerCache(self._compute, size)
+        # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
+        logging.getLogger().setLevel(logging.WARNING)
+        transport.install()
+
+    def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
+        """Answer a batch.
+
+        Args:
+            data: B requests; `body` holds a request's bytes, and is absent when the client sent a form.
+            context: TorchServe's context of the batch, which takes the status of each answer.
+
+        Returns:
+            B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`.
+        """
+        # Only the management API asks without any input. A client's own `describe` header arrives with a body, and
+        # is ignored, as is `explain`: no request can change what its neighbours in a batch get.
+        if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
+            answers = [(HTTPStatus.OK, self._description)]
+        else:
+            bodies = (request.get("body", b"") for request in data)
+            answers = self._answer([(body, _media_type(context, index)) for index, body in enumerate(bodies)])
+        for index, (status, _) in enumerate(answers):
+            context.set_response_content_type(index, "application/json")
+            if status != HTTPStatus.OK:
+                context.set_response_status(int(status), status.phrase, index)
+        return [body for _, body in answers]
+
+    def _compute(self, requests: Sequence[cache.Request]) -> list[cache.Answer]:
+        pixels, errors = payload.decode(requests)
+        probabilities = self._runtime.probabilities(pixels)
+        answers = _encode(probabilities)
+        for index, error in errors.items():
+            answers[index] = (error.status, error.body())
+        return answers
+
+    def _describe(self, context: Any) -> bytes:
+        description = {
+            "name": context.model_name,
+            "version": context.manifest["model"]["modelVersion"],
+            "classes": list(range(10)),
+            "runtime": self._runtime.name,
+            "input": {
+                "application/json": {
+                    "data": f"{payload.PIXELS} numbers from 0 (black) to 1 (white), a 28×28 image row by row"
+                },
+                "application/octet-stream": [
+                    f"{payload.PIXELS} bytes: uint8, 0 to 255",
+                    f"{payload.PIXELS * 4} bytes: little-endian float32, 0 to 1",
+                ],
+            },
+            "output": {"prediction": "0 to 9", "confidence": "probability of that digit, 0 to 1"},
+            "model": self._runtime.metadata,
+        }
+        return msgspec.json.encode(description)
+
+
+def _media_type(context: Any, index: int) -> str:
+    """The media type of a request, as TorchServe notes it beside the body."""
+    note = context.get_request_header(index, "body")
+    if isinstance(note, dict):
+        return str(note["content-type"])
+    # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
+    return "a form" if note is None else "a request with a header named body"
+
+
+def _encode(probabilities: runtime.Floats) -> list[cache.Answer]:
+    """Probabilities (B, 10) as B answers; six decimals are what float32 holds."""
+    digits = probabilities.argmax(axis=1).tolist()
+    confidences = probabilities.max(axis=1).tolist()
+    return [
+        (HTTPStatus.OK, b'{"prediction": %d, "confidence": %.6f}' % answer)
+        for answer in zip(digits, confidences, strict=True)
+    ]

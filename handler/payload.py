@@ -1,0 +1,148 @@
+"""Request bytes -> (784,) float32 in 0..1, or a PayloadError. Knows no TorchServe.
+
+media type ──────> body ──────> 784 numbers ──────> pixels in 0..1
+│              │               │                    │
+415            400             422                  422
+not readable   not JSON, empty   types, length   out of range, not finite
+"""
+
+import json
+import struct
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+PIXELS = 784  # 28 × 28, row by row
+
+Body = bytes | bytearray | memoryview
+Pixels = NDArray[np.float32]
+
+
+class PayloadError(Exception):
+    """A request that cannot be answered: an HTTP status, and a message that says what to send instead."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def body(self) -> bytes:
+        """The error as JSON, in the shape of TorchServe's own errors."""
+        kind = self.status.phrase.replace(" ", "") + "Exception"
+        return msgspec.json.encode({"code": int(self.status), "type": kind, "message": str(self)})
+
+
+class _Payload(msgspec.Struct):
+    data: list[float]
+
+
+_JSON = msgspec.json.Decoder(_Payload)
+_ROW = struct.Struct(f"={PIXELS}f")  # packs a list three times faster than np.array converts it
+_SHAPE = 'Send {"data": [784 numbers from 0 to 1]}, one per pixel of a 28×28 image, row by row, 0 for black.'
+
+
+def decode(requests: Sequence[tuple[Body, str]]) -> tuple[Pixels, dict[int, PayloadError]]:
+    """Decode and validate a batch.
+
+    Args:
+        requests: n pairs of body and media type; an empty media type means JSON.
+
+    Returns:
+        Pixels (n, 784) float32, and the error of each request that has one, by its index.
+        The row of a request with an error is zeros, so that it cannot reach its neighbours.
+
+    """
+    pixels = np.empty((len(requests), PIXELS), np.float32)
+    errors: dict[int, PayloadError] = {}
+    for index, (body, media_type) in enumerate(requests):
+        try:
+            _read(body, media_type, pixels[index])
+        except PayloadError as error:
+            errors[index] = error
+            pixels[index] = 0
+    # One pass over the whole batch, written so that NaN counts as outside.
+    inside = ((pixels >= 0) & (pixels <= 1)).all(axis=1)
+    for index in np.flatnonzero(~inside).tolist():
+        errors[index] = _range_error(pixels[index].tolist())
+        pixels[index] = 0
+    return pixels, errors
+
+
+def _read(body: Body, media_type: str, row: Pixels) -> None:
+    """Write a request's 784 numbers into `row`, not yet checked for their range."""
+    if media_type not in ("application/json", ""):
+        media_type = media_type.partition(";")[0].strip().lower()
+    if media_type in ("application/json", ""):
+        _read_json(body, row)
+    elif media_type == "application/octet-stream":
+        _read_binary(body, row)
+    else:
+        raise PayloadError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Expected the header `Content-Type: application/json` (or application/octet-stream), "
+            f"got {media_type[:80]!a}. {_SHAPE}",
+        )
+
+
+def _read_json(body: Body, row: Pixels) -> None:
+    try:
+        values = _JSON.decode(body).data
+    except msgspec.ValidationError as error:
+        raise _unprocessable(f"{error}. {_SHAPE}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        values = _read_lenient(bytes(body), str(error))
+    if len(values) != PIXELS:
+        raise _unprocessable(f"Expected {PIXELS} numbers, got {len(values)} - at `$.data`. {_SHAPE}")
+    try:
+        _ROW.pack_into(row.data, 0, *values)
+    except OverflowError:  # beyond float32
+        raise _range_error(values) from None
+
+
+def _read_lenient(body: bytes, reason: str) -> list[float]:
+    """Read what is no JSON only because it holds NaN or Infinity.
+
+    Many clients' encoders write these; in `data` they are wrong values, not a wrong format, and get the status of
+    wrong values.
+    """
+    if not body:
+        raise _bad_request(f"Expected a JSON object in the body, got nothing. {_SHAPE}")
+    try:
+        return msgspec.convert(json.loads(body), _Payload).data
+    except msgspec.ValidationError as error:
+        raise _unprocessable(f"{error}. {_SHAPE}") from None
+    except (ValueError, RecursionError):
+        raise _bad_request(f"Expected JSON in the body, got something else: {reason}. {_SHAPE}") from None
+
+
+def _read_binary(body: Body, row: Pixels) -> None:
+    size = memoryview(body).nbytes
+    if size == PIXELS:
+        np.divide(np.frombuffer(body, np.uint8), np.float32(255), out=row)
+    elif size == PIXELS * 4:
+        row[:] = np.frombuffer(body, "<f4")
+    else:
+        raise _unprocessable(
+            f"Expected {PIXELS} bytes (uint8, 0 to 255) or {PIXELS * 4} bytes (little-endian float32, 0 to 1), "
+            f"got {size} - in the body. Send one value per pixel of a 28×28 image, row by row."
+        )
+
+
+def _range_error(values: Sequence[float]) -> PayloadError:
+    index = next(i for i, value in enumerate(values) if not 0 <= value <= 1)
+    message = f"Expected a number from 0 to 1, got {values[index]:.6g} - at `$.data[{index}]`."
+    if min(values) >= 0 and 2 <= max(values) <= 255:
+        message += " The values look like 0 to 255: divide each by 255."
+    else:
+        message += " Scale the image so that 0 is black and 1 is white."
+    return _unprocessable(message)
+
+
+def _bad_request(message: str) -> PayloadError:
+    return PayloadError(HTTPStatus.BAD_REQUEST, message)
+
+
+def _unprocessable(message: str) -> PayloadError:
+    return PayloadError(HTTPStatus.UNPROCESSABLE_ENTITY, message)

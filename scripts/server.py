@@ -1,0 +1,271 @@
+"""TorchServe as a process: started from a config.properties, ready, stopped without a trace."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environment
+import health
+import psutil
+from environment import ROOT
+
+START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
+STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
+_POLL = 0.05  # s
+CONFIG = ROOT / "config.properties"
+
+
+class ServerError(Exception):
+    """The server cannot be started or stopped; the message says why and what to do."""
+
+
+class Server:
+    """One TorchServe instance.
+
+    Args:
+        config: its config.properties.
+        home: folder for its state and its logs.
+        model_store: folder of the archives that it may load.
+        log_config: settings of its logs; None for TorchServe's own.
+    """
+
+    def __init__(
+        self,
+        config: Path = CONFIG,
+        home: Path = ROOT / ".run",
+        model_store: Path = ROOT / "model_store",
+        log_config: Path | None = ROOT / "log4j2.xml",
+    ) -> None:
+        self._config = config
+        self._model_store = model_store
+        self._log_config = log_config
+        self._properties = read_properties(config)
+        self._state = home / "server.json"
+        self.logs = home / "logs"
+        self.inference_url = self._properties["inference_address"]
+        self.management_url = self._properties["management_address"]
+        self.metrics_url = self._properties["metrics_address"]
+
+    @property
+    def ports(self) -> list[int]:
+        """The TCP ports that the server listens on."""
+        addresses = (self.inference_url, self.management_url, self.metrics_url)
+        ports = [urlsplit(address).port or 80 for address in addresses]
+        return ports + [int(self._properties[f"grpc_{api}_port"]) for api in ("inference", "management")]
+
+    def process(self) -> psutil.Process | None:
+        """The JVM, if this instance runs."""
+        try:
+            state = json.loads(self._state.read_text())
+            process = psutil.Process(state["pid"])
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return None
+        # A PID is given again; its time of creation is not.
+        same = process.create_time() == state["created"] and process.status() != psutil.STATUS_ZOMBIE
+        return process if same else None
+
+    def start(self) -> None:
+        """Start TorchServe in a session of its own, so that a Ctrl-C meant for us does not end it first.
+
+        Raises:
+            ServerError: it runs already, a port is taken, or the JVM did not start.
+
+        """
+        if (running := self.process()) is not None:
+            raise ServerError(f"The service runs already, as process {running.pid}: end it with scripts/stop.")
+        for port in self.ports:
+            _require_free(port)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            log.unlink()
+        # Short, since a worker's socket lies in it and its path may have 107 characters; and for this instance
+        # alone, since TorchServe keeps its PID file and its sockets under fixed names.
+        temporary = tempfile.mkdtemp(prefix="mnist-")
+        java_home = environment.java_home()
+        if java_home is None:
+            raise ServerError("No Java 17 or newer was found: scripts/serve brings one.")
+        variables = {
+            **os.environ,
+            "JAVA_HOME": java_home,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "TMPDIR": temporary,
+            "TEMP": temporary,
+            "LOG_LOCATION": str(self.logs),
+            "METRICS_LOCATION": str(self.logs),
+        }
+        # Nothing that the user's shell has set may stand above our config.properties.
+        variables.pop("TS_CONFIG_FILE", None)
+        program = str(Path(sys.executable).with_name("torchserve"))
+        command = [
+            program,
+            "--start",
+            "--ncs",
+            "--model-store",
+            str(self._model_store),
+            "--ts-config",
+            str(self._config),
+        ]
+        if self._log_config is not None:
+            command += ["--log-config", str(self._log_config)]
+        with open(self.logs / "torchserve.log", "w") as output:
+            launcher = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                check=False,
+            )
+        try:
+            process = psutil.Process(int((Path(temporary) / ".model_server.pid").read_text()))
+        except (OSError, psutil.NoSuchProcess):
+            shutil.rmtree(temporary)
+            said = (self.logs / "torchserve.log").read_text().strip()
+            raise ServerError(f"TorchServe did not start, code {launcher.returncode}: {said}") from None
+        state = {"pid": process.pid, "created": process.create_time(), "temporary": temporary}
+        self._state.write_text(json.dumps(state))
+
+    def wait_ready(self) -> None:
+        """Wait until the service is healthy.
+
+        Raises:
+            ServerError: the JVM ended, a worker could not load the model, or START_TIMEOUT passed; with the
+                worker's own error.
+
+        """
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                health.check(self.inference_url, self.management_url)
+                return
+            except health.UnhealthyError as error:
+                reason = str(error)
+            if (worker_error := self._worker_error()) is not None:
+                raise ServerError(f"A worker could not load the model: {worker_error} All of it is in {self.logs}.")
+            if self.process() is None:
+                said = (self.logs / "torchserve.log").read_text().strip().splitlines()
+                raise ServerError(f"TorchServe ended by itself: {said[-1] if said else 'without a word'}")
+            if time.monotonic() > deadline:
+                raise ServerError(f"Not ready after {START_TIMEOUT:.0f} s: {reason}. The logs are in {self.logs}.")
+            time.sleep(_POLL)
+
+    def wait(self) -> None:
+        """Return when the JVM has ended."""
+        if (process := self.process()) is not None:
+            process.wait()
+
+    def stop(self) -> bool:
+        """End the JVM and its workers, and wait until they and their ports are gone.
+
+        Returns:
+            Whether there was anything to end.
+
+        """
+        process = self.process()
+        if process is not None:
+            family = [process, *process.children(recursive=True)]
+            process.terminate()
+            _, alive = psutil.wait_procs(family, timeout=STOP_TIMEOUT)
+            for survivor in alive:
+                survivor.kill()
+            psutil.wait_procs(alive)
+            while any(is_taken(port) for port in self.ports):
+                time.sleep(_POLL)
+        if self._state.exists():
+            shutil.rmtree(json.loads(self._state.read_text())["temporary"], ignore_errors=True)
+            self._state.unlink()
+        return process is not None
+
+    @contextmanager
+    def running(self) -> Iterator["Server"]:
+        """Start, wait until ready, and stop at the end."""
+        self.start()
+        try:
+            self.wait_ready()
+            yield self
+        finally:
+            self.stop()
+
+    def _worker_error(self) -> str | None:
+        """The first error in the workers' log, once one of them has died of it."""
+        log = self.logs / "model_log.log"
+        text = log.read_text() if log.exists() else ""
+        error = re.search(r" - ([\w.]+(?:Error|Exception)\b.*)", text)
+        return error[1] if error and "Backend worker process died." in text else None
+
+
+def config_on_free_ports(home: Path, settings: Mapping[str, str], **changes: str) -> Path:
+    """Write a config.properties into `home`: some settings, changed as the keywords say, on free ports."""
+    inference, management, metrics, grpc_inference, grpc_management = free_ports(5)
+    changes = {
+        "inference_address": f"http://127.0.0.1:{inference}",
+        "management_address": f"http://127.0.0.1:{management}",
+        "metrics_address": f"http://127.0.0.1:{metrics}",
+        "grpc_inference_port": str(grpc_inference),
+        "grpc_management_port": str(grpc_management),
+        **changes,
+    }
+    config = home / "config.properties"
+    config.write_text("".join(f"{key}={value}\n" for key, value in {**settings, **changes}.items()))
+    return config
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports of 127.0.0.1 on which nothing listens."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """The settings of a .properties file."""
+    lines = (line.strip() for line in path.read_text().splitlines())
+    pairs = (line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _require_free(port: int) -> None:
+    if not is_taken(port):
+        return
+    raise ServerError(
+        f"Port {port} is taken by {_listener(port)}: end that, or choose another port in config.properties."
+    )
+
+
+def _listener(port: int) -> str:
+    """Name of the process that listens on a port, as far as we may see it."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        connections = []
+    for connection in connections:
+        listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", None) == port
+        if listens and connection.pid:
+            return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    return "another process"
+
+
+def is_taken(port: int) -> bool:
+    """Whether something listens on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        # As servers do: a port that only waits for late packets is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False

@@ -1,0 +1,80 @@
+"""A copy of this checkout as another user might have it: elsewhere, on other ports, under a difficult name."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import environment
+from server import Server
+
+_LEFT_OUT = (
+    ".git",
+    ".venv",
+    ".data",
+    ".run",
+    "logs",
+    "results",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    "key_file.json",
+)
+
+
+class Checkout:
+    """Copy of the repository in `root`, its servers on `ports` in place of 8080, 8081, 8082, 7070 and 7071."""
+
+    def __init__(self, root: Path, ports: list[int]) -> None:
+        self.root = root
+        self._ports = dict(zip(("8080", "8081", "8082", "7070", "7071"), map(str, ports), strict=True))
+        shutil.copytree(environment.ROOT, root, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        (root / ".venv").symlink_to(sys.prefix)
+        config = root / "config.properties"
+        config.write_text(self.on_own_ports(config.read_text()))
+        # Short, as a worker's socket lies in it; and for this copy alone, as TorchServe keeps its PID file there.
+        self._temporary = tempfile.mkdtemp(prefix="mnist-test-")
+        self.server = Server(config, root / ".run")
+
+    def on_own_ports(self, text: str) -> str:
+        """A command or a setting, with the copy's ports in place of the usual ones."""
+        return re.sub(r"\b(8080|8081|8082|7070|7071)\b", lambda match: self._ports[match[0]], text)
+
+    def close(self) -> None:
+        """Stop what still runs in the copy."""
+        self.server.stop()
+        shutil.rmtree(self._temporary)
+
+    def popen(self, command: str) -> subprocess.Popen[str]:
+        """Start a command line as typed in the root with the environment activated.
+
+        Its output goes to a file, since a server in the background would keep a pipe open.
+        """
+        variables = {**os.environ, "PATH": os.pathsep.join([f"{self.root}/.venv/bin", os.environ["PATH"]])}
+        variables |= {"JAVA_HOME": str(environment.java_home()), "TMPDIR": self._temporary, "TEMP": self._temporary}
+        with open(self.root / "output", "w") as output:
+            return subprocess.Popen(
+                ["bash", "-c", command],
+                cwd=self.root,
+                env=variables,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def run(self, command: str, timeout: float = 120) -> tuple[int, str]:
+        """Run a command line to its end: its exit code, and all that it printed."""
+        process = self.popen(command)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        return code, self.output()
+
+    def output(self) -> str:
+        """What the last command has printed so far."""
+        return (self.root / "output").read_text()

@@ -1,0 +1,99 @@
+"""The contract: the routes of a deployed service, and every kind of input with the status that it must get."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+TIMEOUT = 15  # s
+
+
+@dataclass(frozen=True)
+class Service:
+    """The addresses of the three endpoints; `health` is None where a deployment does not show it."""
+
+    root: str
+    health: str | None
+    predict: str
+
+    @classmethod
+    def torchserve(cls, inference_url: str, management_url: str | None) -> "Service":
+        """TorchServe's own routes."""
+        inference_url = inference_url.rstrip("/")
+        health = f"{management_url.rstrip('/')}/models/mnist" if management_url else None
+        return cls(f"{inference_url}/ping", health, f"{inference_url}/predictions/mnist")
+
+    def post(self, body: bytes | str, media_type: str | None = "application/json") -> requests.Response:
+        """Send a body as it is to the prediction endpoint."""
+        headers = {"Content-Type": media_type} if media_type else {}
+        return requests.post(self.predict, data=body, headers=headers, timeout=TIMEOUT)
+
+    def predict_json(self, payload: Any) -> requests.Response:
+        """Send a payload as JSON to the prediction endpoint."""
+        return self.post(json.dumps(payload))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An input that must be refused: with this status, and with these words in the message."""
+
+    name: str
+    body: bytes
+    status: int
+    words: str
+    media_type: str | None = "application/json"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _data(*values: object, fill: float = 0.0) -> bytes:
+    """784 values as a payload, those given first."""
+    return json.dumps({"data": [*values, *[fill] * (784 - len(values))]}).encode()
+
+
+REFUSALS = [
+    Refusal("empty", b"", 400, "got nothing"),
+    Refusal("not JSON", b"seven", 400, "Expected JSON"),
+    Refusal("half sent", b'{"data": [0.0, 0.', 400, "Expected JSON"),
+    Refusal("not UTF-8", b"\xff\xfe\x00", 400, "Expected JSON"),
+    Refusal("nested without end", b'{"more": ' + b"[" * 30_000, 400, "Expected JSON"),
+    Refusal(
+        "one too few",
+        json.dumps({"data": [0.0] * 783}).encode(),
+        422,
+        "Expected 784 numbers, got 783 - at `$.data`",
+    ),
+    Refusal(
+        "one too many",
+        json.dumps({"data": [0.0] * 785}).encode(),
+        422,
+        "Expected 784 numbers, got 785 - at `$.data`",
+    ),
+    Refusal("no numbers", b'{"data": []}', 422, "Expected 784 numbers, got 0 - at `$.data`"),
+    Refusal("data missing", b'{"image": [0.0]}', 422, "missing required field `data`"),
+    Refusal("data null", b'{"data": null}', 422, "Expected `array`, got `null` - at `$.data`"),
+    Refusal("data a string", b'{"data": "0.0"}', 422, "Expected `array`, got `str` - at `$.data`"),
+    Refusal("data a number", b'{"data": 7}', 422, "Expected `array`, got `int` - at `$.data`"),
+    Refusal("data an object", b'{"data": {}}', 422, "Expected `array`, got `object` - at `$.data`"),
+    Refusal("an array", b"[0.0]", 422, "Expected `object`, got `array`"),
+    Refusal("null", b"null", 422, "Expected `object`, got `null`"),
+    Refusal("a string within", _data(0, 0, "1"), 422, "Expected `float`, got `str` - at `$.data[2]`"),
+    Refusal("a null within", _data(0, None), 422, "Expected `float`, got `null` - at `$.data[1]`"),
+    Refusal("a bool within", _data(True), 422, "Expected `float`, got `bool` - at `$.data[0]`"),
+    Refusal("a list within", _data([0.0]), 422, "Expected `float`, got `array` - at `$.data[0]`"),
+    Refusal("28 rows of 28", json.dumps({"data": [[0.0] * 28] * 28}).encode(), 422, "got `array` - at `$.data[0]`"),
+    Refusal("NaN", _data(0, float("nan")), 422, "Expected a number from 0 to 1, got nan - at `$.data[1]`"),
+    Refusal("Infinity", _data(float("inf")), 422, "Expected a number from 0 to 1, got inf - at `$.data[0]`"),
+    Refusal("-Infinity", _data(float("-inf")), 422, "Expected a number from 0 to 1, got -inf - at `$.data[0]`"),
+    Refusal("below 0", _data(0, 0, -0.01), 422, "Expected a number from 0 to 1, got -0.01 - at `$.data[2]`"),
+    Refusal("above 1", _data(0, 1.01), 422, "Expected a number from 0 to 1, got 1.01 - at `$.data[1]`"),
+    Refusal("beyond float32", _data(1e39), 422, "Expected a number from 0 to 1, got 1e+39 - at `$.data[0]`"),
+    Refusal("beyond float64", _data().replace(b"0.0", b"1e999", 1), 422, "Number out of range - at `$.data[0]`"),
+    Refusal("0 to 255", _data(0, 128, 255), 422, "look like 0 to 255: divide each by 255"),
+    Refusal("text", _data(), 415, "Expected the header `Content-Type: application/json`", "text/plain"),
+    Refusal("XML", b"<data/>", 415, "got 'application/xml'", "application/xml"),
+    Refusal("a form", b"data=0.0", 415, "Content-Type: application/json", "application/x-www-form-urlencoded"),
+    Refusal("784 bytes and one", bytes(785), 422, "Expected 784 bytes", "application/octet-stream"),
+]

@@ -1,0 +1,133 @@
+"""The service from outside: ours, or the deployed one that API_BASE_URL and API_MANAGEMENT_URL name."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from contract import REFUSALS, TIMEOUT, Refusal, Service
+
+Sample = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+
+
+def test_root_answers(service: Service) -> None:
+    response = requests.get(service.root, timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert response.json() == {"status": "Healthy"}
+
+
+def test_health_tells_of_a_ready_worker(service: Service) -> None:
+    if service.health is None:
+        pytest.skip("API_BASE_URL is set and API_MANAGEMENT_URL is not: no health endpoint to ask")
+    response = requests.get(service.health, timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert any(worker["status"] == "READY" for worker in response.json()[0]["workers"])
+
+
+def test_describe_tells_what_the_model_is(service: Service) -> None:
+    if service.health is None:
+        pytest.skip("API_BASE_URL is set and API_MANAGEMENT_URL is not: nobody to ask")
+    response = requests.get(f"{service.health}?customized=true", timeout=TIMEOUT)
+    description = response.json()[0]["customizedMetadata"]
+    assert description["name"] == "mnist"
+    assert description["version"] == "1.0"
+    assert description["classes"] == list(range(10))
+    assert "784 numbers" in description["input"]["application/json"]["data"]
+    assert description["model"]["metrics"]["test"]["accuracy"] >= 0.99
+
+
+def test_real_digits_are_recognised(service: Service, sample: Sample) -> None:
+    pixels, labels = sample
+    wrong = []
+    for index in range(10):
+        answer = service.predict_json({"data": pixels[index].tolist()}).json()
+        if answer["prediction"] != labels[index]:
+            wrong.append((index, int(labels[index]), answer))
+    assert len(wrong) <= 1, f"wrong: {wrong}"
+
+
+def test_valid_payload_gets_prediction_and_confidence(service: Service, sample: Sample) -> None:
+    response = service.predict_json({"data": sample[0][0].tolist()})
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    answer = response.json()
+    assert set(answer) == {"prediction", "confidence"}
+    assert type(answer["prediction"]) is int
+    assert type(answer["confidence"]) is float
+    assert answer["prediction"] in range(10)
+    assert 0 <= answer["confidence"] <= 1
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.5], ids=["zeros", "ones", "grey"])
+def test_constant_images_are_answered(service: Service, value: float) -> None:
+    response = service.predict_json({"data": [value] * 784})
+    assert response.status_code == 200
+    assert response.json()["prediction"] in range(10)
+
+
+def test_consecutive_predictions_agree(service: Service, sample: Sample) -> None:
+    payload = {"data": sample[0][0].tolist()}
+    answers = [service.predict_json(payload).json() for _ in range(5)]
+    assert all(answer == answers[0] for answer in answers)
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "APPLICATION/JSON", None])
+def test_json_is_read_under_every_name_that_it_goes_by(service: Service, media_type: str | None) -> None:
+    assert service.post(json.dumps({"data": [0.0] * 784}), media_type).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["uint8", "float32"])
+def test_binary_payload_gets_the_answer_of_its_json(service: Service, sample: Sample, encoding: str) -> None:
+    pixels = sample[0][1]
+    body = np.rint(pixels * 255).astype(np.uint8).tobytes() if encoding == "uint8" else pixels.astype("<f4").tobytes()
+    answer = service.post(body, "application/octet-stream").json()
+    assert answer == service.predict_json({"data": pixels.tolist()}).json()
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+def test_bad_input_is_refused_with_its_reason(service: Service, refusal: Refusal) -> None:
+    response = service.post(refusal.body, refusal.media_type)
+    assert response.status_code == refusal.status
+    assert response.headers["Content-Type"] == "application/json"
+    error = response.json()
+    assert set(error) == {"code", "type", "message"}
+    assert error["code"] == refusal.status
+    assert refusal.words in error["message"]
+
+
+def test_body_over_the_limit_is_refused(service: Service) -> None:
+    assert service.post(b" " * 65_537).status_code == 413
+
+
+def test_unknown_model_is_refused(service: Service) -> None:
+    response = requests.post(service.predict + "-of-another-kind", json={"data": []}, timeout=TIMEOUT)
+    assert response.status_code == 404
+    assert response.json()["code"] == 404
+
+
+@pytest.mark.parametrize("header", ["describe", "explain"])
+def test_client_header_does_not_change_the_answer(service: Service, sample: Sample, header: str) -> None:
+    payload = {"data": sample[0][0].tolist()}
+    response = requests.post(service.predict, json=payload, headers={header: "True"}, timeout=TIMEOUT)
+    assert response.json() == service.predict_json(payload).json()
+
+
+def test_bad_neighbours_do_no_harm(service: Service, sample: Sample) -> None:
+    """Good and bad requests at the same time, so that they share batches."""
+    pixels, _ = sample
+    expected = [service.predict_json({"data": row.tolist()}).json() for row in pixels[:32]]
+
+    def good(index: int) -> Any:
+        return service.predict_json({"data": pixels[index].tolist()}).json()
+
+    def bad(index: int) -> bool:
+        refusal = REFUSALS[index % len(REFUSALS)]
+        return bool(service.post(refusal.body, refusal.media_type).status_code == refusal.status)
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = [pool.submit(good, index) for index in range(32)]
+        refusals = [pool.submit(bad, index) for index in range(64)]
+    assert [answer.result() for answer in answers] == expected
+    assert all(refusal.result() for refusal in refusals)

@@ -1,0 +1,67 @@
+"""The README: every command in it is run, in a copy of the checkout, and must print what the README says."""
+
+import json
+import re
+import time
+from typing import Any
+
+import health
+import server
+from checkout import Checkout
+from environment import ROOT
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def commands(block: str) -> list[str]:
+    """A block's commands as typed; a whole suite within the suite is only collected."""
+    joined = block.replace("\\\n", " ").strip().splitlines()
+    return [re.sub(r"^(scripts/test|pytest tests)$", r"\1 --collect-only -q", command) for command in joined]
+
+
+def test_readme_has_the_two_commands_first() -> None:
+    assert commands(BLOCKS[0][1])[0] == "scripts/serve --detach"
+    assert BLOCKS[0][1].splitlines()[1] == "scripts/test"
+
+
+def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None:
+    printed = ""
+    for language, block in BLOCKS:
+        if language == "json":
+            assert rounded(json.loads(printed)) == rounded(json.loads(block))
+            continue
+        for command in commands(block):
+            if command.startswith("torchserve --start"):
+                assert checkout.run("scripts/stop")[0] == 0
+            elif command.startswith("API_BASE_URL"):
+                assert checkout.run("scripts/serve --detach")[0] == 0
+            code, printed = checkout.run(checkout.on_own_ports(command.replace("curl", "curl -s")))
+            assert code == 0, f"{command}\n{printed}"
+            if command.startswith("torchserve --start"):
+                wait_until_healthy(checkout)
+            elif command.startswith("torchserve --stop"):
+                wait_until_gone(checkout)
+
+
+def wait_until_healthy(checkout: Checkout) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return health.check(checkout.server.inference_url, checkout.server.management_url)
+        except health.UnhealthyError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def wait_until_gone(checkout: Checkout) -> None:
+    deadline = time.monotonic() + 60
+    for port in checkout.server.ports:
+        while server.is_taken(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def rounded(answer: dict[str, Any]) -> dict[str, Any]:
+    """Confidence to three digits: the last ones are the processor's."""
+    return {key: round(value, 3) if isinstance(value, float) else value for key, value in answer.items()}
