@@ -21,7 +21,7 @@ class WeightsError(RuntimeError):
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
-            f"{path}: {problem}. Restore it with `git checkout model_store` or make it anew with "
+            f"{path} {problem}. Restore it with `git checkout model_store` or make it anew with "
             "`scripts/train`, then build the archive with `scripts/archive`."
         )
 
@@ -70,16 +70,14 @@ class OnnxRuntime:
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             tensors = [*self._session.get_inputs(), *self._session.get_outputs()]
-            self.metadata: dict[str, Any] = json.loads(
-                self._session.get_modelmeta().custom_metadata_map["metadata"]
-            )
+            self.metadata: dict[str, Any] = json.loads(self._session.get_modelmeta().custom_metadata_map["metadata"])
         except Exception as error:  # onnxruntime's errors have no other common base
-            raise WeightsError(
-                path, f"no ONNX file that scripts/train wrote: {_first_line(error)}"
-            ) from None
+            raise WeightsError(path, f"is not an ONNX file that scripts/train wrote: {_first_line(error)}") from None
         found = [(tensor.name, tensor.shape[1:]) for tensor in tensors]
         if found != [("pixels", [784]), ("probabilities", [10])]:
-            raise WeightsError(path, f"expected pixels (B, 784) and probabilities (B, 10), got {found}")
+            raise WeightsError(
+                path, f"holds another network: expected pixels (B, 784) and probabilities (B, 10), got {found}"
+            )
 
     def probabilities(self, pixels: Floats) -> Floats:
         """See `Runtime.probabilities`."""
@@ -104,7 +102,7 @@ class TorchRuntime:
             network.load_state_dict(saved["state_dict"])
             self.metadata: dict[str, Any] = saved["metadata"]
         except Exception as error:  # a pickle can break in every way
-            raise WeightsError(path, f"not the weights of network.py: {_first_line(error)}") from None
+            raise WeightsError(path, f"does not hold the weights of network.py: {_first_line(error)}") from None
         self._network = network.eval().to(device)
 
     def probabilities(self, pixels: Floats) -> Floats:
@@ -117,7 +115,7 @@ class TorchRuntime:
 
 def _require(path: Path) -> None:
     if not path.is_file():
-        raise WeightsError(path, "the file is missing")
+        raise WeightsError(path, "is missing")
 
 
 def _first_line(error: Exception) -> str:

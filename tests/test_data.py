@@ -71,9 +71,7 @@ def test_splits_have_their_sizes_and_floats_their_range(mnist: dataset.Dataset) 
     assert (floats.min(), floats.max()) == (0, 1)
 
 
-def test_idx_files_gzipped_or_not_give_the_same_digits_as_the_wheel(
-    mnist: dataset.Dataset, tmp_path: Path
-) -> None:
+def test_idx_files_gzipped_or_not_give_the_same_digits_as_the_wheel(mnist: dataset.Dataset, tmp_path: Path) -> None:
     write_idx_files(tmp_path, mnist)
     assert dataset.load(tmp_path).sha256 == mnist.sha256
 
@@ -90,9 +88,7 @@ def test_missing_and_truncated_idx_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(dataset.DatasetError, match="No train-images-idx3-ubyte"):
         dataset.load(tmp_path)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x0803, 60_000, 28, 28) + b"short")
-    with pytest.raises(
-        dataset.DatasetError, match=r"train-images-idx3-ubyte is not an IDX file .* cut short"
-    ):
+    with pytest.raises(dataset.DatasetError, match=r"train-images-idx3-ubyte is not an IDX file .* cut short"):
         dataset.load(tmp_path)
 
 

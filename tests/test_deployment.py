@@ -73,18 +73,14 @@ def test_same_answers_rounded_to_four_places_are_no_difference(
 
 
 @pytest.mark.parametrize("fault", [{"off_by": 0.001}, {"shift": 1}], ids=["confidence", "prediction"])
-def test_other_answers_are_named(
-    model: runtime.Runtime, pixels: NDArray[np.float32], fault: dict[str, Any]
-) -> None:
+def test_other_answers_are_named(model: runtime.Runtime, pixels: NDArray[np.float32], fault: dict[str, Any]) -> None:
     with served(answering(model, **fault)) as url:
         differences = deployment.differences(url, model, pixels, 1e-4)
     assert len(differences) == 20
     assert differences[3].startswith("Digit 3: expected 0 at ")
 
 
-def test_refusal_is_told_with_the_services_own_words(
-    model: runtime.Runtime, pixels: NDArray[np.float32]
-) -> None:
+def test_refusal_is_told_with_the_services_own_words(model: runtime.Runtime, pixels: NDArray[np.float32]) -> None:
     with (
         served(lambda _: (503, {"message": "no worker to serve"})) as url,
         pytest.raises(deployment.DeploymentError, match=r"answered 503: .*no worker to serve"),
@@ -92,9 +88,7 @@ def test_refusal_is_told_with_the_services_own_words(
         deployment.differences(url, model, pixels, 1e-4)
 
 
-def test_service_that_is_not_there_is_told_in_one_sentence(
-    model: runtime.Runtime, pixels: NDArray[np.float32]
-) -> None:
+def test_service_that_is_not_there_is_told_in_one_sentence(model: runtime.Runtime, pixels: NDArray[np.float32]) -> None:
     with served(answering(model)) as url:
         pass
     with pytest.raises(deployment.DeploymentError, match=r"does not answer .* scripts/serve"):

@@ -48,9 +48,7 @@ def some_answers() -> tuple[Floats, NDArray[np.uint8]]:
 
 
 class TestCommittedWeights:
-    def test_reads_real_digits_with_confidence_that_fits(
-        self, model: runtime.Runtime, sample: dataset.Split
-    ) -> None:
+    def test_reads_real_digits_with_confidence_that_fits(self, model: runtime.Runtime, sample: dataset.Split) -> None:
         probabilities = model.probabilities(sample.floats())
         assert metrics.accuracy(probabilities, sample.labels) >= 0.99
         assert metrics.nll(probabilities, sample.labels) <= 0.03
@@ -87,9 +85,7 @@ class TestCommittedWeights:
         assert len(story["seeds"]) >= 3
         chosen = story["seeds"][str(story["seed"])]
         assert chosen == story["metrics"]
-        assert chosen["validation_nll"] == min(
-            figures["validation_nll"] for figures in story["seeds"].values()
-        )
+        assert chosen["validation_nll"] == min(figures["validation_nll"] for figures in story["seeds"].values())
         assert len(story["commit"]) == 40
 
     def test_card_tells_the_same_story(self, model: runtime.Runtime) -> None:
@@ -97,9 +93,7 @@ class TestCommittedWeights:
 
     def test_card_shows_pictures_that_exist(self, model: runtime.Runtime) -> None:
         pictures = [
-            line.split("(")[1].rstrip(")")
-            for line in card.text(model.metadata).splitlines()
-            if line[:2] == "!["
+            line.split("(")[1].rstrip(")") for line in card.text(model.metadata).splitlines() if line[:2] == "!["
         ]
         assert len(pictures) == len(set(pictures)) == 6
         for picture in pictures:
@@ -127,9 +121,7 @@ class TestMetrics:
         expected = torch.nn.functional.mse_loss(answers, one_hot).item() * 10
         assert metrics.brier(probabilities, labels) == pytest.approx(expected, rel=1e-6)
 
-    def test_ece_is_the_weighted_gap_of_the_bins(
-        self, some_answers: tuple[Floats, NDArray[np.uint8]]
-    ) -> None:
+    def test_ece_is_the_weighted_gap_of_the_bins(self, some_answers: tuple[Floats, NDArray[np.uint8]]) -> None:
         probabilities, labels = some_answers
         expected = 0.0
         for number in range(15):
@@ -185,9 +177,7 @@ class TestNetwork:
 
 
 class TestTraining:
-    def test_interrupted_training_ends_like_an_uninterrupted_one(
-        self, sample: dataset.Split, tmp_path: Path
-    ) -> None:
+    def test_interrupted_training_ends_like_an_uninterrupted_one(self, sample: dataset.Split, tmp_path: Path) -> None:
         data = dataset.Dataset(sample, sample, sample)
         configuration = Configuration(epochs=3, clear_epochs=1, outliers=160, outliers_per_batch=64)
         whole = Training(1, configuration, data).run(tmp_path / "whole.pt", lambda _: None)
@@ -206,9 +196,7 @@ class TestTraining:
         for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
             assert torch.equal(one, other)
 
-    def test_checkpoint_of_another_training_is_not_taken_up(
-        self, sample: dataset.Split, tmp_path: Path
-    ) -> None:
+    def test_checkpoint_of_another_training_is_not_taken_up(self, sample: dataset.Split, tmp_path: Path) -> None:
         data = dataset.Dataset(sample, sample, sample)
         configuration = Configuration(epochs=1, clear_epochs=0, outliers=160, outliers_per_batch=64)
         Training(1, configuration, data).run(tmp_path / "checkpoint.pt", lambda _: None)
@@ -220,9 +208,7 @@ class TestTraining:
     def test_choice_goes_by_validation_alone(self, tmp_path: Path) -> None:
         answers = np.full((1, 10), 0.1, np.float32)
         outcomes = [
-            campaign.Outcome(
-                seed, tmp_path, 1.0, nll, [], evaluation.Evaluation({"nll": 1 - nll}, answers, {})
-            )
+            campaign.Outcome(seed, tmp_path, 1.0, nll, [], evaluation.Evaluation({"nll": 1 - nll}, answers, {}))
             for seed, nll in ((1, 0.03), (2, 0.01), (3, 0.02))
         ]
         assert campaign.choose(outcomes).seed == 2
@@ -246,12 +232,8 @@ class TestTargets:
 
 
 class TestImages:
-    @pytest.mark.parametrize(
-        "kind", [*outliers.KINDS, *unseen.KINDS.values()], ids=lambda kind: kind.__name__
-    )
-    def test_kind_gives_images_and_repeats_with_its_seed(
-        self, kind: outliers.Kind, sample: dataset.Split
-    ) -> None:
+    @pytest.mark.parametrize("kind", [*outliers.KINDS, *unseen.KINDS.values()], ids=lambda kind: kind.__name__)
+    def test_kind_gives_images_and_repeats_with_its_seed(self, kind: outliers.Kind, sample: dataset.Split) -> None:
         first, again, other = (kind(np.random.default_rng(seed), 30, sample.floats()) for seed in (1, 1, 2))
         assert first.shape == (30, 784)
         assert first.dtype == np.float32

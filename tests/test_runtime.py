@@ -74,9 +74,7 @@ def test_answer_does_not_depend_on_the_batch(onnx_runtime: runtime.Runtime, pixe
 
 @pytest.mark.parametrize("gpu", [False, True], ids=["onnx", "torch"])
 @pytest.mark.parametrize("content", [None, b"", b"not weights at all"], ids=["missing", "empty", "damaged"])
-def test_unusable_weights_are_refused_in_one_sentence(
-    tmp_path: Path, content: bytes | None, gpu: bool
-) -> None:
+def test_unusable_weights_are_refused_in_one_sentence(tmp_path: Path, content: bytes | None, gpu: bool) -> None:
     path = tmp_path / ("mnist.pt" if gpu else "mnist.onnx")
     if content is not None:
         path.write_bytes(content)
@@ -92,13 +90,13 @@ def test_unusable_weights_are_refused_in_one_sentence(
 def test_another_network_in_mnist_pt_is_refused(tmp_path: Path) -> None:
     other = torch.nn.Linear(784, 10)
     torch.save({"state_dict": other.state_dict(), "metadata": {}}, tmp_path / "mnist.pt")
-    with pytest.raises(runtime.WeightsError, match=r"mnist\.pt: not the weights of network\.py"):
+    with pytest.raises(runtime.WeightsError, match=r"mnist\.pt does not hold the weights of network\.py"):
         runtime.TorchRuntime(tmp_path / "mnist.pt", "cpu")
 
 
 def test_pickled_code_in_mnist_pt_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "metadata": Path("/")}, tmp_path / "mnist.pt")
-    with pytest.raises(runtime.WeightsError, match=r"mnist\.pt: not the weights"):
+    with pytest.raises(runtime.WeightsError, match=r"mnist\.pt does not hold"):
         runtime.TorchRuntime(tmp_path / "mnist.pt", "cpu")
 
 

@@ -49,9 +49,7 @@ def choose(outcomes: Sequence[Outcome]) -> Outcome:
     return min(outcomes, key=lambda outcome: outcome.validation_nll)
 
 
-def publish(
-    chosen: Outcome, outcomes: Sequence[Outcome], story: dict[str, Any], model_dir: Path
-) -> dict[str, Any]:
+def publish(chosen: Outcome, outcomes: Sequence[Outcome], story: dict[str, Any], model_dir: Path) -> dict[str, Any]:
     """Write the chosen network with its whole story into `model_dir`, and return the story."""
     network, _ = export.read_torch(chosen.folder)
     story = {
@@ -69,9 +67,7 @@ def _leave_interruptions_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _one(
-    seed: int, configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]
-) -> Outcome:
+def _one(seed: int, configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]) -> Outcome:
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -35,9 +35,7 @@ def details(figures: Figures) -> str:
     """Figures that no target is set for: the unseen kinds one by one, and what the totals leave out."""
     rows = [["unseen kind", "AUROC", "false positives at 95% recall", "mean confidence"]]
     for kind, name in [*((kind, kind) for kind in unseen.KINDS), ("unseen", "all")]:
-        auroc, fpr95, confidence = (
-            figures[f"{kind}_{figure}"] for figure in ("auroc", "fpr95", "confidence")
-        )
+        auroc, fpr95, confidence = (figures[f"{kind}_{figure}"] for figure in ("auroc", "fpr95", "confidence"))
         rows.append([name, f"{auroc:.4f}", f"{fpr95:.2%}", f"{confidence:.3f}"])
     rest = f"""
         Mean confidence on the test digits: {figures["confidence_digits"]:.4f}. Inverted digits read

@@ -161,9 +161,7 @@ def _read_idx(directory: Path, stem: str, dimensions: int) -> NDArray[np.uint8]:
     names = [f"{stem}{dash}idx{dimensions}-ubyte{ending}" for dash in "-." for ending in ("", ".gz")]
     path = next((directory / name for name in names if (directory / name).exists()), None)
     if path is None:
-        raise DatasetError(
-            f"No {names[0]} or {names[1]} in {directory}. Expected the four classic MNIST files."
-        )
+        raise DatasetError(f"No {names[0]} or {names[1]} in {directory}. Expected the four classic MNIST files.")
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)

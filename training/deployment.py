@@ -39,9 +39,7 @@ def _ask(session: requests.Session, url: str, image: NDArray[np.float32]) -> tup
     try:
         response = session.post(url, json={"data": image.tolist()}, timeout=TIMEOUT)
     except requests.RequestException as error:
-        raise DeploymentError(
-            f"{url} does not answer ({error}). Start the service with scripts/serve."
-        ) from error
+        raise DeploymentError(f"{url} does not answer ({error}). Start the service with scripts/serve.") from error
     if response.status_code != requests.codes.ok:
         raise DeploymentError(f"{url} answered {response.status_code}: {response.text.strip()[:200]}")
     answer: dict[str, Any] = response.json()

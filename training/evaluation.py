@@ -51,9 +51,7 @@ def evaluate(model_dir: Path, test: Split) -> Evaluation:
 
 def _in_batches(predict: Predict, size: int = 250) -> Predict:
     def predict_all(pixels: Floats) -> Floats:
-        return np.concatenate(
-            [predict(pixels[start : start + size]) for start in range(0, len(pixels), size)]
-        )
+        return np.concatenate([predict(pixels[start : start + size]) for start in range(0, len(pixels), size)])
 
     return predict_all
 

@@ -143,9 +143,7 @@ class Training:
 
     def _validate(self, network: DigitNetwork) -> tuple[float, float]:
         logits, labels = _logits(network, self.dataset.validation)
-        return nn.functional.cross_entropy(logits, labels).item(), (
-            logits.argmax(1) != labels
-        ).float().mean().item()
+        return nn.functional.cross_entropy(logits, labels).item(), (logits.argmax(1) != labels).float().mean().item()
 
     def _finish(self) -> Fitted:
         network = batchnorm.fold(cast(DigitNetwork, self.average.module))

@@ -25,9 +25,7 @@ def brier(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
     return float(((probabilities - truth) ** 2).sum(1).mean())
 
 
-def reliability(
-    probabilities: Floats, labels: NDArray[np.uint8]
-) -> tuple[Doubles, Doubles, NDArray[np.int_]]:
+def reliability(probabilities: Floats, labels: NDArray[np.uint8]) -> tuple[Doubles, Doubles, NDArray[np.int_]]:
     """Mean confidence, accuracy and count in each of 15 bins of equal width; NaN where a bin is empty."""
     confidence = probabilities.max(1).astype(np.float64)
     right = probabilities.argmax(1) == labels

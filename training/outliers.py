@@ -23,9 +23,7 @@ TYPEFACES = (  # of those that Matplotlib brings along
     *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
 )
 _T = np.linspace(0, 1, 12, dtype=np.float32)
-_BERNSTEIN = np.stack(
-    [(1 - _T) ** 3, 3 * _T * (1 - _T) ** 2, 3 * _T**2 * (1 - _T), _T**3], axis=1
-)  # of a cubic curve
+_BERNSTEIN = np.stack([(1 - _T) ** 3, 3 * _T * (1 - _T) ** 2, 3 * _T**2 * (1 - _T), _T**3], axis=1)  # of a cubic curve
 _LETTER_RANGES = Ranges(rotation=15, scale=0.25, shear=0.2, shift=3, elastic=1.0)
 
 
@@ -40,9 +38,7 @@ def draw(rng: Generator, count: int, digits: Floats) -> Floats:
 def constants(rng: Generator, count: int, _digits: Floats) -> Floats:
     """One grey level all over, half of them under a faint grain."""
     levels = rng.integers(0, 256, (count, 1)) / 255
-    grain = (
-        rng.normal(0, 0.05, (count, SIDE * SIDE)) * rng.integers(0, 2, (count, 1)) * rng.random((count, 1))
-    )
+    grain = rng.normal(0, 0.05, (count, SIDE * SIDE)) * rng.integers(0, 2, (count, 1)) * rng.random((count, 1))
     return np.clip(levels + grain, 0, 1).astype(np.float32)
 
 
@@ -75,9 +71,7 @@ def shuffled_pixels(rng: Generator, count: int, digits: Floats) -> Floats:
 
 def shuffled_blocks(rng: Generator, count: int, digits: Floats) -> Floats:
     """A digit cut into 16 blocks of 7x7, put together in any order."""
-    blocks = (
-        _choice(rng, digits, count).reshape(count, 4, 7, 4, 7).transpose(0, 1, 3, 2, 4).reshape(count, 16, 49)
-    )
+    blocks = _choice(rng, digits, count).reshape(count, 4, 7, 4, 7).transpose(0, 1, 3, 2, 4).reshape(count, 16, 49)
     order = rng.permuted(np.tile(np.arange(16), (count, 1)), axis=1)
     blocks = np.take_along_axis(blocks, order[..., None], axis=1).reshape(count, 4, 4, 7, 7)
     return blocks.transpose(0, 1, 3, 2, 4).reshape(count, -1)
@@ -85,9 +79,7 @@ def shuffled_blocks(rng: Generator, count: int, digits: Floats) -> Floats:
 
 def scribbles(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Three to eight strokes of a pen, each a straight line or a curve from anywhere to anywhere."""
-    return _scrawl(
-        rng, count, lambda: [_stroke(rng, *rng.uniform(1, 26, (2, 2))) for _ in range(rng.integers(3, 9))]
-    )
+    return _scrawl(rng, count, lambda: [_stroke(rng, *rng.uniform(1, 26, (2, 2))) for _ in range(rng.integers(3, 9))])
 
 
 def mirrored_scribbles(rng: Generator, count: int, _digits: Floats) -> Floats:

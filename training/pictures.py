@@ -83,9 +83,7 @@ def _reliability_diagram(probabilities: NDArray[np.float32], test: Split) -> Fig
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     upper.plot([0, 1], [0, 1], "--", color=PALE, label="perfect calibration")
     error = np.sqrt(confidence * (1 - confidence) / np.maximum(counts, 1))
-    upper.errorbar(
-        confidence, right, error, fmt="o", color=INK, capsize=3, label="bins, ± one standard error"
-    )
+    upper.errorbar(confidence, right, error, fmt="o", color=INK, capsize=3, label="bins, ± one standard error")
     upper.set(ylabel="share right", title=f"Test digits, ECE {metrics.ece(probabilities, test.labels):.2%}")
     upper.set_ylim(-0.05, 1.05)
     upper.legend(frameon=False, loc="lower right")
@@ -119,9 +117,7 @@ def _confidence_histograms(chosen: Outcome) -> Figure:
 
 def _worst_mistakes(probabilities: NDArray[np.float32], test: Split) -> Figure:
     shown = np.argsort(probabilities[np.arange(len(test.labels)), test.labels])[:32]
-    captions = [
-        f"{test.labels[i]} read as {probabilities[i].argmax()}\n{probabilities[i].max():.2f}" for i in shown
-    ]
+    captions = [f"{test.labels[i]} read as {probabilities[i].argmax()}\n{probabilities[i].max():.2f}" for i in shown]
     return _gallery(
         test.pixels[shown],
         captions,

@@ -56,9 +56,7 @@ def _circumstances(configuration: Configuration, dataset: Dataset) -> dict[str, 
 def _git(*arguments: str) -> str:
     """What git answers, or nothing outside a repository."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
     return done.stdout.strip()

@@ -45,9 +45,7 @@ def textures(rng: Generator, count: int, _digits: Floats) -> Floats:
     stripes, crossing = (np.sin(2 * np.pi * axis / pitch + phase) for axis in (across, along))
     away = np.hypot(x - rng.uniform(-8, 8, (count, 1)), y - rng.uniform(-8, 8, (count, 1)))
     rings = np.sin(2 * np.pi * away / pitch + phase)
-    waves = np.stack([stripes, stripes * crossing, rings, across / SIDE])[
-        rng.integers(0, 4, count), np.arange(count)
-    ]
+    waves = np.stack([stripes, stripes * crossing, rings, across / SIDE])[rng.integers(0, 4, count), np.arange(count)]
     sharp = np.where(rng.random((count, 1)) < 0.5, 1, 20)
     contrast = rng.uniform(0.3, 1, (count, 1))
     images: Floats = (0.5 + np.clip(waves * sharp, -1, 1) * contrast / 2).astype(np.float32)
@@ -105,11 +103,7 @@ _PICTURES: dict[str, list[Floats]] = {
         _path((0.15, 1), (0.15, 0.45), (0.5, 0), (0.85, 0.45), (0.85, 1), (0.15, 1)),
         _path((0.42, 1), (0.42, 0.7), (0.6, 0.7), (0.6, 1)),
     ],
-    "star": [
-        np.concatenate(
-            [_arc(0.5, 0.5, 0.5, start=-0.25 + turn / 5, turn=0)[:1] for turn in (0, 2, 4, 6, 8, 10)]
-        )
-    ],
+    "star": [np.concatenate([_arc(0.5, 0.5, 0.5, start=-0.25 + turn / 5, turn=0)[:1] for turn in (0, 2, 4, 6, 8, 10)])],
     "tree": [
         _path((0.5, 0), (0.2, 0.4), (0.8, 0.4), (0.5, 0)),
         _path((0.5, 0.4), (0.1, 0.8), (0.9, 0.8), (0.5, 0.4)),
