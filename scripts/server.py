@@ -9,8 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from environment import ROOT
 START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
 STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
 _POLL = 0.05  # s
+CONFIG = ROOT / "config.properties"
 
 
 class ServerError(Exception):
@@ -34,11 +35,20 @@ class Server:
     Args:
         config: its config.properties.
         home: folder for its state and its logs.
-
+        model_store: folder of the archives that it may load.
+        log_config: settings of its logs; None for TorchServe's own.
     """
 
-    def __init__(self, config: Path = ROOT / "config.properties", home: Path = ROOT / ".run") -> None:
+    def __init__(
+        self,
+        config: Path = CONFIG,
+        home: Path = ROOT / ".run",
+        model_store: Path = ROOT / "model_store",
+        log_config: Path | None = ROOT / "log4j2.xml",
+    ) -> None:
         self._config = config
+        self._model_store = model_store
+        self._log_config = log_config
         self._properties = read_properties(config)
         self._state = home / "server.json"
         self.logs = home / "logs"
@@ -96,8 +106,17 @@ class Server:
         # Nothing that the user's shell has set may stand above our config.properties.
         variables.pop("TS_CONFIG_FILE", None)
         program = str(Path(sys.executable).with_name("torchserve"))
-        command = [program, "--start", "--model-store", "model_store", "--ncs"]
-        command += ["--ts-config", str(self._config), "--log-config", "log4j2.xml"]
+        command = [
+            program,
+            "--start",
+            "--ncs",
+            "--model-store",
+            str(self._model_store),
+            "--ts-config",
+            str(self._config),
+        ]
+        if self._log_config is not None:
+            command += ["--log-config", str(self._log_config)]
         with open(self.logs / "torchserve.log", "w") as output:
             launcher = subprocess.run(
                 command,
@@ -185,6 +204,31 @@ class Server:
         text = log.read_text() if log.exists() else ""
         error = re.search(r" - ([\w.]+(?:Error|Exception)\b.*)", text)
         return error[1] if error and "Backend worker process died." in text else None
+
+
+def config_on_free_ports(home: Path, settings: Mapping[str, str], **changes: str) -> Path:
+    """Write a config.properties into `home`: some settings, changed as the keywords say, on free ports."""
+    inference, management, metrics, grpc_inference, grpc_management = free_ports(5)
+    changes = {
+        "inference_address": f"http://127.0.0.1:{inference}",
+        "management_address": f"http://127.0.0.1:{management}",
+        "metrics_address": f"http://127.0.0.1:{metrics}",
+        "grpc_inference_port": str(grpc_inference),
+        "grpc_management_port": str(grpc_management),
+        **changes,
+    }
+    config = home / "config.properties"
+    config.write_text("".join(f"{key}={value}\n" for key, value in {**settings, **changes}.items()))
+    return config
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports of 127.0.0.1 on which nothing listens."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def read_properties(path: Path) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Fixtures: the committed digits, servers on free ports, and the service that the contract tests talk to."""
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +9,9 @@ import digits
 import model_archive
 import numpy as np
 import pytest
+import server
 from checkout import Checkout
 from contract import Service
-from environment import ROOT
 from numpy.typing import NDArray
 from server import Server
 
@@ -40,23 +39,8 @@ def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Make
 
     def make(**changes: str) -> Server:
         home = tmp_path_factory.mktemp("server")
-        inference, management, metrics, grpc_inference, grpc_management = _free_ports(5)
-        changes = {
-            "inference_address": f"http://127.0.0.1:{inference}",
-            "management_address": f"http://127.0.0.1:{management}",
-            "metrics_address": f"http://127.0.0.1:{metrics}",
-            "grpc_inference_port": str(grpc_inference),
-            "grpc_management_port": str(grpc_management),
-            **changes,
-        }
-        kept = [
-            line
-            for line in (ROOT / "config.properties").read_text().splitlines()
-            if line.partition("=")[0] not in changes
-        ]
-        config = home / "config.properties"
-        config.write_text("\n".join([*kept, *(f"{key}={value}" for key, value in changes.items())]))
-        return Server(config, home)
+        settings = server.read_properties(server.CONFIG)
+        return Server(server.config_on_free_ports(home, settings, **changes), home)
 
     return make
 
@@ -64,7 +48,7 @@ def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Make
 @pytest.fixture
 def checkout(archive: Path, tmp_path: Path) -> Iterator[Checkout]:
     """A copy of this checkout, the built archive in it; whatever still runs in it at the end of the test is stopped."""
-    copy = Checkout(tmp_path / "Prüfung mit Leerzeichen", _free_ports(5))
+    copy = Checkout(tmp_path / "Prüfung mit Leerzeichen", server.free_ports(5))
     yield copy
     copy.close()
 
@@ -76,13 +60,5 @@ def service(make_server: MakeServer) -> Iterator[Service]:
         if "API_BASE_URL" in os.environ:
             yield Service.torchserve(os.environ["API_BASE_URL"], os.environ.get("API_MANAGEMENT_URL"))
         else:
-            server = stack.enter_context(make_server().running())
-            yield Service.torchserve(server.inference_url, server.management_url)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+            own = stack.enter_context(make_server().running())
+            yield Service.torchserve(own.inference_url, own.management_url)
