@@ -75,6 +75,7 @@ class PredictingUser(FastHttpUser):
     service: ClassVar[Service]
     connection_timeout = network_timeout = TIMEOUT
     insecure = False
+    default_headers = {"x-api-key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else None
 
     def on_stop(self) -> None:
         """Leave no connection open behind; a climb that backs off has many users who stop."""

@@ -1,4 +1,4 @@
-"""Pictures of a load test: a run over time, a climb to the breaking point, the history."""
+"""Charts of a load test: a run over time, a climb to the breaking point, the history."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
