@@ -52,6 +52,8 @@ class BreakingPoint(LoadTestShape):
         users = settings.first
         while users <= (options.num_users or users):
             step = yield from self._hold(users, settings.hold)
+            if not step["held"]:  # once may be chance
+                step = yield from self._hold(users, settings.hold)
             report["steps"].append(step)
             if not step["held"]:
                 break
