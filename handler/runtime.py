@@ -94,7 +94,7 @@ class TorchRuntime:
 
         self.name = f"torch-{device}"
         self._torch, self._device, self._digits = torch, device, DIGITS
-        torch.backends.cudnn.conv.fp32_precision = "ieee"  # TF32 would part a GPU's answers from a CPU's
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # TF32 would part a GPU's answers from a CPU's
         _require(path)
         network = DigitNetwork()
         try:
