@@ -107,8 +107,16 @@ def values(each: Entry) -> dict[str, float]:
 
 
 def _commit() -> str:
-    shown = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    return shown.stdout.strip() or "unknown"
+    """The commit that the code is at, `-dirty` if it has been changed; the history itself is no code."""
+    shown = _git("rev-parse", "--short", "HEAD")
+    if shown.returncode:
+        return "unknown"
+    changed = _git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)docs").returncode
+    return shown.stdout.strip() + ("-dirty" if changed else "")
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def _machine() -> str:
