@@ -29,7 +29,7 @@ NOTES: dict[str, Any] = {}  # what a scenario adds to the record
 # Locust looks every 10 s, the first time without a result: too seldom for a run of half a minute.
 locust.runners.CPU_MONITOR_INTERVAL = 3.0
 # Locust's workers report every 3 s, which would make steps of the curves.
-locust.runners.WORKER_REPORT_INTERVAL = SAMPLED_EVERY
+locust.runners.WORKER_REPORT_INTERVAL = SAMPLED_EVERY / 4
 
 
 class Recorder:
