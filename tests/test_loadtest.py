@@ -313,13 +313,17 @@ def soaked(**last: float) -> dict[str, Any]:
     [
         ({}, None),
         ({"jvm_memory": 430.0, "open_files": 210.0, "p95": 6.0}, None),
-        ({"jvm_memory": 500.0}, "JVM's memory, growth"),
-        ({"worker_memory": 400.0}, "workers' memory, growth"),
-        ({"open_files": 300.0}, "open files, growth"),
-        ({"p95": 9.0}, "p95 of /predict, growth"),
+        ({"jvm_memory": 500.0}, "JVM's memory, MiB"),
+        ({"worker_memory": 400.0}, "workers' memory, MiB"),
+        ({"open_files": 300.0}, "open files"),
+        ({"p95": 9.0}, "p95 of /predict, ms"),
     ],
 )
 def test_soak_fails_on_growth(last: dict[str, float], growing: str | None) -> None:
     findings = verdict.judge(objectives.load(), "soak", soaked(**last))
-    grown = [finding.subject for finding in findings if "growth" in finding.subject and not finding.met]
+    growth = {
+        finding.subject.removeprefix("growth of "): finding.met for finding in findings if "growth" in finding.subject
+    }
+    assert len(growth) == 4
+    grown = [subject for subject, met in growth.items() if not met]
     assert grown == ([growing] if growing else [])

@@ -27,7 +27,7 @@ def entry(profile: str, date: str, run: Mapping[str, Any], verdict: Verdict, bas
 
     Args:
         profile: its name.
-        date: when it ended, ISO 8601.
+        date: when it began, ISO 8601.
         run: what it measured.
         verdict: what it ended in.
         baseline: mean of /predict, as a ratio to that of the baseline under the same load, if that ran too.

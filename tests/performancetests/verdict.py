@@ -10,6 +10,8 @@ from objectives import Growth, Objectives, Profile, Versions
 
 Run = Mapping[str, Any]  # as the recorder writes it
 
+PREDICT = "POST /predict"
+
 
 class Verdict(IntEnum):
     """What a run ends in; the value is the exit code."""
@@ -109,7 +111,7 @@ def _versions(run: Run, limits: Versions) -> list[Finding]:
     pairs = tally["compared"]
     first, second = (_share(tally, f"recognised {which}", "digits compared") for which in ("first", "second"))
     shift = (tally.get("confidence second", 0) - tally.get("confidence first", 0)) / pairs
-    p95s = [run["endpoints"][f"POST /predict ({which})"]["p95"] for which in ("first", "second")]
+    p95s = [run["endpoints"][f"{PREDICT} ({which})"]["p95"] for which in ("first", "second")]
     return [
         at_least("equal predictions", limits.agreement, tally.get("agreed", 0) / pairs),
         at_most("digits recognised, lost", limits.recognised, first - second),
@@ -119,29 +121,30 @@ def _versions(run: Run, limits: Versions) -> list[Finding]:
 
 
 def _growth(run: Run, limits: Growth) -> list[Finding]:
-    """The last quarter's median against the second quarter's; the first is warm-up."""
-    predict = [{"p95": sample["endpoints"]["POST /predict"]["p95"]} for sample in run["samples"] if sample["t"] > 0]
-    footprint = run["footprint"]
-    if not footprint:
-        return [Finding("memory and open files", "seen", "the service is on another machine", False)]
-    memory = [("JVM's memory", "jvm_memory"), ("workers' memory", "worker_memory")]
-    series: list[tuple[str, float, Sequence[Mapping[str, float]], str]] = [
-        *((subject, limits.memory, footprint, key) for subject, key in memory),
-        ("open files", limits.open_files, footprint, "open_files"),
-        ("p95 of /predict", limits.latency, predict, "p95"),
-    ]
-    findings = []
-    for subject, limit, samples, key in series:
-        earlier, later = _quarter(samples, key, 1), _quarter(samples, key, 3)
-        finding = at_most(f"{subject}, growth", limit, later / max(earlier, 0.1))
-        measured = f"{finding.measured} ({earlier:g} → {later:g})"
-        findings.append(replace(finding, measured=measured))
-    return findings
+    """The last quarter's median against the second quarter's; the first is warm-up.
+
+    Memory and open files are left out if the service is on another machine.
+    """
+    footprint = [sample for sample in run.get("footprint", []) if "jvm_memory" in sample]
+    series: list[tuple[str, float, list[float]]] = []
+    if footprint:
+        series = [
+            ("JVM's memory, MiB", limits.memory, [sample["jvm_memory"] for sample in footprint]),
+            ("workers' memory, MiB", limits.memory, [sample["worker_memory"] for sample in footprint]),
+            ("open files", limits.open_files, [sample["open_files"] for sample in footprint]),
+        ]
+    predict = [sample["endpoints"][PREDICT] for sample in run["samples"] if PREDICT in sample["endpoints"]]
+    series.append(("p95 of /predict, ms", limits.latency, [figures["p95"] for figures in predict]))
+    return [_growth_of(*each) for each in series]
 
 
-def _quarter(samples: Sequence[Mapping[str, float]], key: str, number: int) -> float:
-    size = len(samples) // 4
-    return median(sample[key] for sample in samples[number * size : (number + 1) * size] or samples)
+def _growth_of(subject: str, limit: float, values: list[float]) -> Finding:
+    size = len(values) // 4
+    if not size:
+        return Finding(f"growth of {subject}", "4 samples", str(len(values)), False)
+    earlier, later = median(values[size : 2 * size]), median(values[3 * size :])
+    finding = at_most(f"growth of {subject}", limit, later / max(earlier, 0.1))
+    return replace(finding, measured=f"{finding.measured} ({earlier:.4g} → {later:.4g})")
 
 
 def _share(tally: Mapping[str, float], part: str, whole: str) -> float:
