@@ -49,7 +49,7 @@ def judge(objectives: Objectives, name: str, run: Run) -> list[Finding]:
     if profile.arrivals is not None:
         share = _share(tally, "arrivals answered", "arrivals intended")
         findings.append(at_least("arrivals answered of intended", profile.arrivals, share))
-    if "compared" in tally:
+    if "digits compared" in tally:
         findings += _versions(run, objectives.versions)
     if profile.growth:
         findings += _growth(run, objectives.growth)
@@ -108,16 +108,19 @@ def _climb(climb: Mapping[str, Any], recovered: float) -> list[Finding]:
 
 def _versions(run: Run, limits: Versions) -> list[Finding]:
     tally = run["tally"]
-    pairs = tally["compared"]
-    first, second = (_share(tally, f"recognised {which}", "digits compared") for which in ("first", "second"))
-    shift = (tally.get("confidence second", 0) - tally.get("confidence first", 0)) / pairs
-    p95s = [run["endpoints"][f"{PREDICT} ({which})"]["p95"] for which in ("first", "second")]
-    return [
-        at_least("equal predictions", limits.agreement, tally.get("agreed", 0) / pairs),
+    first, second = (_share(tally, f"recognised, {which}", "digits compared") for which in ("first", "second"))
+    findings = [
+        at_least("equal predictions", limits.agreement, _share(tally, "agreed", "digits compared")),
         at_most("digits recognised, lost", limits.recognised, first - second),
-        at_most("mean confidence, moved up or down", limits.confidence, abs(shift)),
-        at_most("p95, second ÷ first", limits.latency, p95s[1] / max(p95s[0], 0.1)),
     ]
+    for kind in ("digits", "random pixels"):
+        before, after = (
+            _share(tally, f"confidence in {kind}, {which}", f"{kind} compared") for which in ("first", "second")
+        )
+        finding = at_most(f"confidence in {kind}, moved", limits.confidence, abs(after - before))
+        findings.append(replace(finding, measured=f"{finding.measured} ({before:.4f} → {after:.4f})"))
+    p95s = [run["endpoints"][f"{PREDICT} ({which})"]["p95"] for which in ("first", "second")]
+    return [*findings, at_most("p95, second ÷ first", limits.latency, p95s[1] / max(p95s[0], 0.1))]
 
 
 def _growth(run: Run, limits: Growth) -> list[Finding]:

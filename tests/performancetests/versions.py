@@ -27,14 +27,13 @@ class ComparingUser(PredictingUser):
             if answer is None:
                 return
             answers[which] = answer
-        tally.add("compared")
-        tally.add("agreed", answers["first"].prediction == answers["second"].prediction)
+        kind = "digits" if payload.label is not None else "random pixels"
+        tally.add(f"{kind} compared")
         for which, answer in answers.items():
-            tally.add(f"confidence {which}", answer.confidence)
-        if payload.label is not None:
-            tally.add("digits compared")
-            for which, answer in answers.items():
-                tally.add(f"recognised {which}", answer.prediction == payload.label)
+            tally.add(f"confidence in {kind}, {which}", answer.confidence)
+            tally.add(f"recognised, {which}", answer.prediction == payload.label)
+        if payload.label is not None:  # of random pixels nothing is the right prediction, so none need be equal
+            tally.add("agreed", answers["first"].prediction == answers["second"].prediction)
 
 
 @events.init_command_line_parser.add_listener
