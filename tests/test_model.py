@@ -69,13 +69,11 @@ class TestCommittedWeights:
         probabilities = model.probabilities(evaluation.distorted(sample.floats()))
         assert metrics.accuracy(probabilities, sample.labels) >= 0.97
 
-    @pytest.mark.parametrize("kind", unseen.KINDS)
-    def test_trusts_digits_more_than_what_it_never_saw(
-        self, model: runtime.Runtime, sample: dataset.Split, kind: str
-    ) -> None:
-        images = unseen.KINDS[kind](np.random.default_rng(12), 300, sample.floats())
+    def test_trusts_digits_more_than_what_it_never_saw(self, model: runtime.Runtime, sample: dataset.Split) -> None:
+        rng = np.random.default_rng(12)
+        images = np.concatenate([kind(rng, 200, sample.floats()) for kind in unseen.KINDS.values()])
         others, trusted = model.probabilities(images).max(1), model.probabilities(sample.floats()).max(1)
-        assert metrics.auroc(trusted, others) >= 0.98
+        assert metrics.auroc(trusted, others) >= 0.99
         assert others.mean() <= 0.25
 
     def test_tells_how_it_came_about(self, model: runtime.Runtime) -> None:
