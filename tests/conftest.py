@@ -37,10 +37,10 @@ def archive() -> Path:
 def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
     """Make a server with our config.properties on free ports, changed by keyword; not started yet."""
 
-    def make(**changes: str) -> Server:
+    def make(model_store: Path = archive.parent, **changes: str) -> Server:
         home = tmp_path_factory.mktemp("server")
         settings = server.read_properties(server.CONFIG)
-        return Server(server.config_on_free_ports(home, settings, **changes), home)
+        return Server(server.config_on_free_ports(home, settings, **changes), home, model_store)
 
     return make
 

@@ -1,1 +1,1 @@
-"""A package, so that its test_model.py and the one above it can have the same name."""
+"""Load tests, and what makes the model cheap to serve."""
