@@ -88,13 +88,15 @@ def trend(entries: Sequence[history.Entry], flagged: Mapping[tuple[str, str], bo
                 (throughput, "throughput", "/predict a second", BLUE),
             ):
                 known = [(place, each[name]) for place, each in enumerate(values) if name in each]
+                if not known:
+                    axis.set_axis_off()
+                    continue
                 axis.set(title=f"{key[0]}, {key[1]}", ylabel=unit)
                 axis.title.set_size("small")
                 axis.set_xticks(range(len(labels)), labels, fontsize="xx-small")
-                if known:
-                    axis.plot(*zip(*known, strict=True), "o-", color=colour)
-                    axis.set_ylim(0, 1.2 * max(value for _, value in known))
-                if known and flagged.get(key):
+                axis.plot(*zip(*known, strict=True), "o-", color=colour)
+                axis.set_ylim(0, 1.2 * max(value for _, value in known))
+                if flagged.get(key):
                     axis.plot(*known[-1], "o", markersize=14, fillstyle="none", color=PERCENTILES["p99"])
         figure.savefig(file, dpi=110)
         plt.close(figure)
