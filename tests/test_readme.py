@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 import health
-import server
 from checkout import Checkout
+from daemon import is_taken
 from environment import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -57,7 +57,7 @@ def wait_until_healthy(checkout: Checkout) -> None:
 def wait_until_gone(checkout: Checkout) -> None:
     deadline = time.monotonic() + 60
     for port in checkout.server.ports:
-        while server.is_taken(port):
+        while is_taken(port):
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
