@@ -39,7 +39,8 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
 
     """
     config: Config = yaml.safe_load(template.read_text())
-    config["admin"] = {"address": {"pipe": {"path": str(admin), "mode": 0o600}}}
+    # Its own connections do not count: an operator gets in when clients have taken all.
+    config["admin"] = {"address": {"pipe": {"path": str(admin), "mode": 0o600}}, "ignore_global_conn_limit": True}
     [listener] = config["static_resources"]["listeners"]
     listener["address"] = _socket_address(settings.listen)
     if settings.keys:
