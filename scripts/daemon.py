@@ -2,11 +2,11 @@
 
 import json
 import shutil
-import socket
 import time
 from pathlib import Path
 
 import psutil
+from ports import is_taken
 
 _POLL = 0.05  # s
 
@@ -69,28 +69,3 @@ class Daemon:
             shutil.rmtree(state["temporary"], ignore_errors=True)
             self._state.unlink()
         return process is not None
-
-
-def is_taken(port: int) -> bool:
-    """Whether something listens on a port of 127.0.0.1."""
-    with socket.socket() as probe:
-        # As servers do: a port that only waits for late packets is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
-
-
-def listener(port: int) -> str:
-    """Name of the process that listens on a port, as far as we may see it."""
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:
-        connections = []
-    for connection in connections:
-        listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", None) == port
-        if listens and connection.pid:
-            return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
-    return "another process"

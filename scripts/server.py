@@ -16,8 +16,9 @@ import environment
 import health
 import psutil
 import requests
-from daemon import Daemon, is_taken, listener
+from daemon import Daemon
 from environment import ROOT
+from ports import is_taken, listener
 
 START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
 STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself

@@ -2,9 +2,7 @@
 
 import json
 import os
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import digits
@@ -16,7 +14,9 @@ from contract import Service
 from environment import ROOT
 from gateway import Gateway, node_of
 from numpy.typing import NDArray
+from ports import free_ports
 from server import Server
+from stand_in import stand_in
 
 MakeServer = Callable[..., Server]
 MakeGateway = Callable[..., Gateway]
@@ -42,24 +42,7 @@ def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Make
     """Make a server with our config.properties on free ports, changed by keyword; not started yet."""
 
     def make(**changes: str) -> Server:
-        home = tmp_path_factory.mktemp("server")
-        inference, management, metrics, grpc_inference, grpc_management = free_ports(5)
-        changes = {
-            "inference_address": f"http://127.0.0.1:{inference}",
-            "management_address": f"http://127.0.0.1:{management}",
-            "metrics_address": f"http://127.0.0.1:{metrics}",
-            "grpc_inference_port": str(grpc_inference),
-            "grpc_management_port": str(grpc_management),
-            **changes,
-        }
-        kept = [
-            line
-            for line in (ROOT / "config.properties").read_text().splitlines()
-            if line.partition("=")[0] not in changes
-        ]
-        config = home / "config.properties"
-        config.write_text("\n".join([*kept, *(f"{key}={value}" for key, value in changes.items())]))
-        return Server(config, home)
+        return stand_in(tmp_path_factory.mktemp("server"), **changes)
 
     return make
 
@@ -122,12 +105,3 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     else:
         node = request.getfixturevalue("node")
         yield Service.torchserve(node.inference_url, node.management_url)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

@@ -7,8 +7,8 @@ from typing import Any
 
 import health
 from checkout import Checkout
-from daemon import is_taken
 from environment import ROOT
+from ports import is_taken
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
