@@ -1,18 +1,22 @@
 """TorchServe's hooks: a batch of requests in, a batch of answers out.
 
-requests ── payload.decode ──> pixels (B, 784) ── runtime ──> probabilities (B, 10) ── answers ──> JSON
-│
-└─ error of one request: its own answer; its neighbours never notice
+requests ── payload.decode ──> pixels (B, 784) ── runtime ──> probabilities (B, 10) ── encode ──> answers
+                  │
+                  └─ error of one request: its own answer; its neighbours never notice
 """
 
+import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import cache
 import msgspec
 import numpy as np
 import payload
 import runtime
+import transport
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
 
@@ -25,12 +29,17 @@ class MnistHandler:
 
         Raises:
             RuntimeError: the archive's weights are missing or broken; TorchServe logs it and retries.
-
         """
         properties = context.system_properties
         self._runtime = runtime.load(Path(properties["model_dir"]), properties["gpu_id"])
-        self._runtime.probabilities(np.zeros((properties["batch_size"] or 1, payload.PIXELS), np.float32))
+        self._runtime.probabilities(np.zeros((properties["batch_size"], payload.PIXELS), np.float32))
         self._description = self._describe(context)
+        self._answer: cache.Answerer = self._compute
+        if size := context.model_yaml_config["handler"]["cacheSize"]:
+            self._answer = cache.AnswerCache(self._compute, size)
+        # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
+        logging.getLogger().setLevel(logging.WARNING)
+        transport.install()
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer a batch.
@@ -41,24 +50,26 @@ class MnistHandler:
 
         Returns:
             B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`.
-
         """
         # Only the management API asks without any input. A client's own `describe` header arrives with a body, and
         # is ignored, as is `explain`: no request can change what its neighbours in a batch get.
         if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
-            context.set_response_content_type(0, "application/json")
-            return [self._description]
-        pixels, errors = payload.decode(
-            [(request.get("body", b""), _media_type(context, index)) for index, request in enumerate(data)]
-        )
-        answers = [b""] * len(data)
-        if len(errors) < len(data):
-            answers = _encode(self._runtime.probabilities(pixels))
-        for index in range(len(data)):
+            answers = [(HTTPStatus.OK, self._description)]
+        else:
+            bodies = (request.get("body", b"") for request in data)
+            answers = self._answer([(body, _media_type(context, index)) for index, body in enumerate(bodies)])
+        for index, (status, _) in enumerate(answers):
             context.set_response_content_type(index, "application/json")
+            if status != HTTPStatus.OK:
+                context.set_response_status(int(status), status.phrase, index)
+        return [body for _, body in answers]
+
+    def _compute(self, requests: Sequence[cache.Request]) -> list[cache.Answer]:
+        pixels, errors = payload.decode(requests)
+        probabilities = self._runtime.probabilities(pixels)
+        answers = _encode(probabilities)
         for index, error in errors.items():
-            answers[index] = error.body()
-            context.set_response_status(int(error.status), error.status.phrase, index)
+            answers[index] = (error.status, error.body())
         return answers
 
     def _describe(self, context: Any) -> bytes:
@@ -91,11 +102,11 @@ def _media_type(context: Any, index: int) -> str:
     return "a form" if note is None else "a request with a header named body"
 
 
-def _encode(probabilities: np.ndarray[Any, np.dtype[np.float32]]) -> list[bytes]:
+def _encode(probabilities: runtime.Floats) -> list[cache.Answer]:
     """Probabilities (B, 10) as B answers; six decimals are what float32 holds."""
-    digits = probabilities.argmax(axis=1)
-    confidences = probabilities.max(axis=1)
+    digits = probabilities.argmax(axis=1).tolist()
+    confidences = probabilities.max(axis=1).tolist()
     return [
-        b'{"prediction": %d, "confidence": %.6f}' % answer
-        for answer in zip(digits.tolist(), confidences.tolist(), strict=True)
+        (HTTPStatus.OK, b'{"prediction": %d, "confidence": %.6f}' % answer)
+        for answer in zip(digits, confidences, strict=True)
     ]

@@ -12,8 +12,8 @@ NOT_A_DIGIT = 10  # index of the eleventh logit
 class DigitNetwork(nn.Module):
     """Five convolutions, strided in place of pooling, and a linear layer.
 
-    Its first step takes every pixel's distance from the paper, the mean along the image's border. So dark ink on light
-    paper looks to it as light ink on dark does, and every blank page is the same page.
+    Its first step takes every pixel's distance from the paper, the mean along the image's border. So dark ink
+    on light paper looks to it as light ink on dark does, and every blank page is the same page.
     """
 
     paper: Tensor

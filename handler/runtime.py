@@ -21,8 +21,8 @@ class WeightsError(RuntimeError):
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
-            f"{path} {problem}. Restore it with `git checkout model_store` or make it anew with `scripts/train`, "
-            "then build the archive with `scripts/archive`."
+            f"{path} {problem}. Restore it with `git checkout model_store` or make it anew with "
+            "`scripts/train`, then build the archive with `scripts/archive`."
         )
 
 
@@ -53,7 +53,7 @@ def load(model_dir: Path, gpu_id: int | None) -> Runtime:
 
 
 class OnnxRuntime:
-    """ONNX Runtime on one thread: TorchServe scales by workers, and two threads in each would fight over the cores."""
+    """ONNX Runtime on one thread: TorchServe scales by workers, whose threads would fight over the cores."""
 
     name = "onnxruntime-cpu"
 
@@ -69,18 +69,18 @@ class OnnxRuntime:
         _require(path)
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            self.metadata = json.loads(self._session.get_modelmeta().custom_metadata_map["metadata"])
-        except Exception as error:  # onnxruntime's errors have no common base but this
-            raise WeightsError(path, f"is not an ONNX file that scripts/train wrote: {error}") from None
-        signature = [(tensor.name, tensor.shape[1:]) for tensor in self._inputs_and_outputs()]
-        if signature != [("pixels", [784]), ("probabilities", [10])]:
-            raise WeightsError(path, f"holds another network: expected (B, 784) to (B, 10), got {signature}")
-
-    def _inputs_and_outputs(self) -> list[Any]:
-        return [*self._session.get_inputs(), *self._session.get_outputs()]
+            tensors = [*self._session.get_inputs(), *self._session.get_outputs()]
+            self.metadata: dict[str, Any] = json.loads(self._session.get_modelmeta().custom_metadata_map["metadata"])
+        except Exception as error:  # onnxruntime's errors have no other common base
+            raise WeightsError(path, f"is not an ONNX file that scripts/train wrote: {_first_line(error)}") from None
+        found = [(tensor.name, tensor.shape[1:]) for tensor in tensors]
+        if found != [("pixels", [784]), ("probabilities", [10])]:
+            raise WeightsError(
+                path, f"holds another network: expected pixels (B, 784) and probabilities (B, 10), got {found}"
+            )
 
     def probabilities(self, pixels: Floats) -> Floats:
-        """See Runtime."""
+        """See `Runtime.probabilities`."""
         result: Floats = self._session.run(("probabilities",), {"pixels": pixels})[0]
         return result
 
@@ -94,6 +94,7 @@ class TorchRuntime:
 
         self.name = f"torch-{device}"
         self._torch, self._device, self._digits = torch, device, DIGITS
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # TF32 would part a GPU's answers from a CPU's
         _require(path)
         network = DigitNetwork()
         try:
@@ -101,13 +102,11 @@ class TorchRuntime:
             network.load_state_dict(saved["state_dict"])
             self.metadata: dict[str, Any] = saved["metadata"]
         except Exception as error:  # a pickle can break in every way
-            raise WeightsError(
-                path, f"does not hold the network of network.py: {_first_line(error)}"
-            ) from None
+            raise WeightsError(path, f"does not hold the weights of network.py: {_first_line(error)}") from None
         self._network = network.eval().to(device)
 
     def probabilities(self, pixels: Floats) -> Floats:
-        """See Runtime."""
+        """See `Runtime.probabilities`."""
         with self._torch.inference_mode():
             logits = self._network(self._torch.from_numpy(pixels).to(self._device))
             result: Floats = logits.softmax(dim=1)[:, : self._digits].cpu().numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -75,8 +76,9 @@ def _leave_for_python311() -> None:
 
 def _wanted() -> str:
     """Digest of everything that decides what is installed."""
-    names = ("pyproject.toml", "constraints.txt")
-    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in names)).hexdigest()
+    project = _project()
+    requirements = json.dumps([project["dependencies"], project["optional-dependencies"]])
+    return hashlib.sha256(requirements.encode() + (ROOT / "constraints.txt").read_bytes()).hexdigest()
 
 
 def _install() -> None:
@@ -85,12 +87,13 @@ def _install() -> None:
         raise SystemExit(
             f"The packages need {_DISK} GiB and {ROOT} has {free:.1f} GiB free: make room, run this again."
         )
-    _STAMP.unlink(missing_ok=True)
-    print(f"Making the environment {_VENV}", flush=True)
-    if Path(sys.prefix) != _VENV:
+    if not _STAMP.is_file() and Path(sys.prefix) != _VENV:
+        print(f"Making the environment {_VENV}", flush=True)
         made = subprocess.run([sys.executable, "-m", "venv", "--clear", _VENV], capture_output=True, text=True)
         if made.returncode:
             raise SystemExit(f"{_VENV} could not be made: {made.stdout.strip() or made.stderr.strip()}")
+    _STAMP.unlink(missing_ok=True)
+    print("Installing packages", flush=True)
     project = _project()
     _pip(project["dependencies"] + project["optional-dependencies"]["dev"])
     _STAMP.write_text(_wanted())

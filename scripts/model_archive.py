@@ -9,13 +9,13 @@ from pathlib import Path
 from environment import ROOT
 
 ARCHIVE = ROOT / "model_store" / "mnist.mar"
+WEIGHTS = ROOT / "model_store" / "mnist.pt"
+_HANDLER = "handler/mnist_handler.py"
 _SOURCES = {
-    "--handler": ["handler/mnist_handler.py"],
+    "--handler": [_HANDLER],
     "--serialized-file": ["model_store/mnist.pt"],
     "--extra-files": [
-        "handler/payload.py",
-        "handler/network.py",
-        "handler/runtime.py",
+        *sorted(f"handler/{path.name}" for path in (ROOT / "handler").glob("*.py") if not _HANDLER.endswith(path.name)),
         "model_store/mnist.onnx",
     ],
     "--config-file": ["handler/model-config.yaml"],

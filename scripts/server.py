@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,11 +18,12 @@ import psutil
 import requests
 from daemon import Daemon
 from environment import ROOT
-from ports import is_taken, listener
+from ports import free_ports, is_taken, listener
 
 START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
 STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
 _POLL = 0.05  # s
+CONFIG = ROOT / "config.properties"
 
 
 class ServerError(Exception):
@@ -35,13 +36,22 @@ class Server:
     Args:
         config: its config.properties.
         home: folder for its state and its logs.
-
+        model_store: folder of the archives that it may load.
+        log_config: settings of its logs; None for TorchServe's own.
     """
 
     name = "TorchServe"
 
-    def __init__(self, config: Path = ROOT / "config.properties", home: Path = ROOT / ".run") -> None:
+    def __init__(
+        self,
+        config: Path = CONFIG,
+        home: Path = ROOT / ".run",
+        model_store: Path = ROOT / "model_store",
+        log_config: Path | None = ROOT / "log4j2.xml",
+    ) -> None:
         self._config = config
+        self._model_store = model_store
+        self._log_config = log_config
         self._properties = read_properties(config)
         self._daemon = Daemon(home / "server.json")
         self.logs = home / "logs"
@@ -98,8 +108,17 @@ class Server:
         # Nothing that the user's shell has set may stand above our config.properties.
         variables.pop("TS_CONFIG_FILE", None)
         program = str(Path(sys.executable).with_name("torchserve"))
-        command = [program, "--start", "--model-store", "model_store", "--ncs"]
-        command += ["--ts-config", str(self._config), "--log-config", "log4j2.xml"]
+        command = [
+            program,
+            "--start",
+            "--ncs",
+            "--model-store",
+            str(self._model_store),
+            "--ts-config",
+            str(self._config),
+        ]
+        if self._log_config is not None:
+            command += ["--log-config", str(self._log_config)]
         with open(self.logs / "torchserve.log", "w") as output:
             launcher = subprocess.run(
                 command,
@@ -168,6 +187,22 @@ class Server:
         text = log.read_text() if log.exists() else ""
         error = re.search(r" - ([\w.]+(?:Error|Exception)\b.*)", text)
         return error[1] if error and "Backend worker process died." in text else None
+
+
+def config_on_free_ports(home: Path, settings: Mapping[str, str], **changes: str) -> Path:
+    """Write a config.properties into `home`: some settings, changed as the keywords say, on free ports."""
+    inference, management, metrics, grpc_inference, grpc_management = free_ports(5)
+    changes = {
+        "inference_address": f"http://127.0.0.1:{inference}",
+        "management_address": f"http://127.0.0.1:{management}",
+        "metrics_address": f"http://127.0.0.1:{metrics}",
+        "grpc_inference_port": str(grpc_inference),
+        "grpc_management_port": str(grpc_management),
+        **changes,
+    }
+    config = home / "config.properties"
+    config.write_text("".join(f"{key}={value}\n" for key, value in {**settings, **changes}.items()))
+    return config
 
 
 def read_properties(path: Path) -> dict[str, str]:

@@ -15,8 +15,7 @@ from environment import ROOT
 from gateway import Gateway, node_of
 from numpy.typing import NDArray
 from ports import free_ports
-from server import Server
-from stand_in import stand_in
+from server import CONFIG, Server, config_on_free_ports, read_properties
 
 MakeServer = Callable[..., Server]
 MakeGateway = Callable[..., Gateway]
@@ -42,7 +41,8 @@ def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Make
     """Make a server with our config.properties on free ports, changed by keyword; not started yet."""
 
     def make(**changes: str) -> Server:
-        return stand_in(tmp_path_factory.mktemp("server"), **changes)
+        home = tmp_path_factory.mktemp("server")
+        return Server(config_on_free_ports(home, read_properties(CONFIG), **changes), home)
 
     return make
 

@@ -33,7 +33,7 @@ def test_describe_tells_what_the_model_is(service: Service) -> None:
     assert description["version"] == "1.0"
     assert description["classes"] == list(range(10))
     assert "784 numbers" in description["input"]["application/json"]["data"]
-    assert description["model"]["metrics"]["test"]["accuracy"] >= 0.99
+    assert description["model"]["metrics"]["accuracy"] >= 0.99
 
 
 def test_real_digits_are_recognised(service: Service, sample: Sample) -> None:

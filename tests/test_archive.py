@@ -13,9 +13,11 @@ from environment import ROOT
 
 EXPECTED = {
     "mnist_handler.py": "handler/mnist_handler.py",
+    "cache.py": "handler/cache.py",
     "network.py": "handler/network.py",
     "payload.py": "handler/payload.py",
     "runtime.py": "handler/runtime.py",
+    "transport.py": "handler/transport.py",
     "model-config.yaml": "handler/model-config.yaml",
     "mnist.pt": "model_store/mnist.pt",
     "mnist.onnx": "model_store/mnist.onnx",

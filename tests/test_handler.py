@@ -159,7 +159,7 @@ def test_management_api_gets_the_description(worker: Worker) -> None:
     assert description["name"] == "mnist"
     assert description["version"] == "1.0"
     assert description["classes"] == list(range(10))
-    assert description["model"]["metrics"]["test"]["accuracy"] >= 0.99
+    assert description["model"]["metrics"]["accuracy"] >= 0.99
 
 
 @pytest.mark.parametrize("weights", [None, b"no weights at all"], ids=["missing", "broken"])

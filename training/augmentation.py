@@ -1,4 +1,4 @@
-"""Digits as other hands would have written them: random affine maps and light elastic bending, on whole batches."""
+"""Digits as other hands would have written them: random affine maps and light bending, on whole batches."""
 
 import math
 from dataclasses import dataclass
@@ -22,10 +22,11 @@ class Ranges:
 
 
 def distort(pixels: Tensor, ranges: Ranges, generator: Generator, *, graded: bool = False) -> Tensor:
-    """Return (B, 784) `pixels` moved within `ranges`; if `graded`, each image by its own random share of them.
+    """Return `pixels` (B, 784) moved within `ranges`; if `graded`, each image by a random share of them.
 
-    Elastic bending after Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to
-    visual document analysis" (2003), with a coarse grid of displacements in place of their smoothed field.
+    Elastic bending after Simard, Steinkraus and Platt, "Best practices for convolutional neural networks
+    applied to visual document analysis" (2003), with a coarse grid of displacements where they have a
+    smoothed field.
     """
     count = len(pixels)
 

@@ -1,6 +1,7 @@
 """Batch normalization while training, none afterwards."""
 
 import copy
+from typing import cast
 
 from network import DigitNetwork
 from torch import nn
@@ -25,7 +26,7 @@ def fold(network: DigitNetwork) -> DigitNetwork:
     layers: list[nn.Module] = []
     for layer in network.features:
         if isinstance(layer, nn.BatchNorm2d):
-            layers[-1] = fuse_conv_bn_eval(layers[-1], layer)
+            layers[-1] = fuse_conv_bn_eval(cast(nn.Conv2d, layers[-1]), layer)
         else:
             layers.append(layer)
     network.features = nn.Sequential(*layers)

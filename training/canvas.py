@@ -1,5 +1,6 @@
 """Drawing 28x28 images: pen strokes along points, and glyphs of a font."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +16,8 @@ FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 _ENLARGED = 6
 
 
-def draw_paths(paths: list[Floats], width: float) -> Floats:
-    """One image (784,) of pen strokes: each path (K, 2) holds x, y in pixels, `width` is the pen's, in pixels."""
+def draw_paths(paths: Sequence[NDArray[np.floating]], width: float) -> Floats:
+    """One image (784,) of pen strokes: each path (K, 2) holds x, y in pixels; `width`, too, is in pixels."""
     canvas = Image.new("L", (SIDE * _ENLARGED, SIDE * _ENLARGED))
     pen = ImageDraw.Draw(canvas)
     radius = width * _ENLARGED / 2
@@ -30,7 +31,7 @@ def draw_paths(paths: list[Floats], width: float) -> Floats:
 
 @cache
 def draw_glyphs(characters: str, fonts: tuple[str, ...]) -> Floats:
-    """Images (N, 784) of every character in every font, its longer side 20 pixels, centred, as MNIST's digits are."""
+    """Images (N, 784) of every character in every font, its longer side 20 pixels, centred, as in MNIST."""
     return np.stack([_draw_glyph(character, font) for font in fonts for character in characters])
 
 

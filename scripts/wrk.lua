@@ -1,0 +1,32 @@
+-- The load of a benchmark: every payload of a file in turn, and the result as one line of JSON.
+-- wrk ... -s wrk.lua URL -- FILE MEDIA_TYPE; FILE holds bodies, each after its length in four bytes, big-endian.
+
+local requests, turn = {}, 0
+
+function init(args)
+  local file = assert(io.open(args[1], "rb"))
+  local content = file:read("*a")
+  file:close()
+  local headers = { ["Content-Type"] = args[2] }
+  local position = 1
+  while position <= #content do
+    local a, b, c, d = content:byte(position, position + 3)
+    local length = ((a * 256 + b) * 256 + c) * 256 + d
+    local body = content:sub(position + 4, position + 3 + length)
+    requests[#requests + 1] = wrk.format("POST", nil, headers, body)
+    position = position + 4 + length
+  end
+end
+
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    '\n{"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "refused": %d, "failed": %d}\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+end

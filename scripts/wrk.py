@@ -1,0 +1,54 @@
+"""wrk, the load generator: a fixed number of connections, each sending its next request when it has its answer."""
+
+import json
+import shutil
+import struct
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SCRIPT = Path(__file__).with_suffix(".lua")
+
+
+class WrkError(Exception):
+    """wrk is not installed, or did not run; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What wrk saw; latencies in ms."""
+
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+    refused: int  # answers with a status of 400 or above
+    failed: int  # no answer
+
+    @property
+    def throughput(self) -> float:
+        """Good answers per second."""
+        return (self.requests - self.refused) / self.seconds
+
+
+def write_payloads(path: Path, bodies: Sequence[bytes]) -> None:
+    """Write request bodies as wrk.lua reads them."""
+    path.write_bytes(b"".join(struct.pack("!I", len(body)) + body for body in bodies))
+
+
+def run(url: str, payloads: Path, media_type: str, connections: int, seconds: float) -> Result:
+    """Load a URL with one thread of wrk.
+
+    Raises:
+        WrkError: wrk is missing or failed.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise WrkError("wrk is not installed: it comes with `apt-get install wrk` or `brew install wrk`.")
+    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", "-s", str(_SCRIPT), url]
+    command += ["--", str(payloads), media_type]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
+    if done.returncode:
+        raise WrkError(f"wrk failed with {done.returncode}: {done.stderr.strip()}")
+    return Result(**json.loads(done.stdout.strip().splitlines()[-1]))

@@ -1,0 +1,1 @@
+"""Load tests, and what makes the model cheap to serve."""

@@ -1,0 +1,65 @@
+"""The answer cache, against an answerer that counts what it is asked."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import pytest
+from cache import Answer, AnswerCache, Request
+
+
+class Echo:
+    """Answers a body with itself; a body that begins with `bad` is refused."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def __call__(self, requests: Sequence[Request]) -> list[Answer]:
+        self.asked += [body for body, _ in requests]
+        return [self.answer(body, media_type) for body, media_type in requests]
+
+    @staticmethod
+    def answer(body: bytes, media_type: str) -> Answer:
+        status = HTTPStatus.BAD_REQUEST if body.startswith(b"bad") else HTTPStatus.OK
+        return status, media_type.encode() + b":" + body
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_answers_are_those_without_a_cache(size: int) -> None:
+    cache = AnswerCache(Echo(), size)
+    batches = [b"a b a bad c", b"c b bad bad a", b"a a a"]
+    for batch in batches:
+        requests = [(body, media_type) for body in batch.split() for media_type in ("x", "y")]
+        assert cache(requests) == [Echo.answer(*request) for request in requests]
+
+
+def test_repeated_payload_is_computed_once() -> None:
+    echo = Echo()
+    cache = AnswerCache(echo, 10)
+    cache([(b"a", ""), (b"b", ""), (b"a", "")])
+    cache([(b"a", ""), (b"c", "")])
+    assert echo.asked == [b"a", b"b", b"c"]
+    assert cache.hits == 2
+
+
+def test_same_bytes_of_another_media_type_are_another_payload() -> None:
+    echo = Echo()
+    cache = AnswerCache(echo, 10)
+    cache([(b"a", "application/json")])
+    cache([(b"a", "application/octet-stream")])
+    assert len(echo.asked) == 2
+
+
+def test_refusals_are_not_remembered() -> None:
+    echo = Echo()
+    cache = AnswerCache(echo, 10)
+    cache([(b"bad", "")])
+    cache([(b"bad", "")])
+    assert echo.asked == [b"bad", b"bad"]
+
+
+def test_what_was_used_longest_ago_goes_first() -> None:
+    echo = Echo()
+    cache = AnswerCache(echo, 2)
+    for body in (b"a", b"b", b"a", b"c", b"a", b"b"):
+        cache([(body, "")])
+    assert echo.asked == [b"a", b"b", b"c", b"b"]
