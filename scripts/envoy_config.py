@@ -50,7 +50,7 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
     for cluster in config["static_resources"]["clusters"]:
         cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [_endpoint(cluster["name"], n) for n in nodes]}]
         if any(node.inference.ip() is None for node in nodes):
-            cluster["type"] = "STRICT_DNS"
+            cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
     return config
 
 

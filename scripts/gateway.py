@@ -30,7 +30,7 @@ DRAIN_TIMEOUT = 6.0  # s; no request takes longer than its deadline of 5
 STOP_TIMEOUT = 5.0  # s
 CONCURRENCY = 1  # threads
 _POLL = 0.02  # s
-_FOLDER = ROOT / "deploy" / "gateway"
+FOLDER = ROOT / "deploy" / "gateway"
 
 
 class Gateway:
@@ -49,8 +49,8 @@ class Gateway:
     def __init__(
         self,
         nodes: Sequence[Node] = (),
-        settings: Path = _FOLDER / "settings.toml",
-        template: Path = _FOLDER / "envoy.yaml",
+        settings: Path = FOLDER / "settings.toml",
+        template: Path = FOLDER / "envoy.yaml",
         home: Path = ROOT / ".run" / "gateway",
     ) -> None:
         self._default_nodes = nodes
