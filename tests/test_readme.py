@@ -35,7 +35,8 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
             if command.startswith("torchserve --start"):
                 assert checkout.run("scripts/stop")[0] == 0
             elif command.startswith("API_BASE_URL"):
-                assert checkout.run("scripts/serve --detach")[0] == 0
+                face = "--gateway" if "API_ROUTES=gateway" in command else ""
+                assert checkout.run(f"scripts/stop && scripts/serve --detach {face}")[0] == 0
             code, printed = checkout.run(checkout.on_own_ports(command.replace("curl", "curl -s")))
             assert code == 0, f"{command}\n{printed}"
             if command.startswith("torchserve --start"):
