@@ -47,11 +47,13 @@ FASTAPI = "FastAPI, uvicorn"
 PLAIN = "TorchServe, plain handler"
 OURS = "this project"
 UNBATCHED = "this project, batching off"
+GATEWAY = "this project behind its gateway"
 ROWS = (
     Row(FASTAPI, contestants.fastapi_app),
     Row(PLAIN, contestants.plain_torchserve),
     Row(OURS, contestants.this_project),
     Row(UNBATCHED, contestants.without_batching, connections=(1, 64)),
+    Row(GATEWAY, contestants.behind_gateway),
     Row("this project, float32 payloads", contestants.this_project, "float32", (1, 64)),
     Row("this project, uint8 payloads", contestants.this_project, "uint8", (1, 64)),
     Row("this project, cache on, every payload known", contestants.with_cache, connections=(64,)),
@@ -80,6 +82,11 @@ class Figures:
         """A row's figure divided by the base's, round by round."""
         pairs = zip(self.points[row, connections].results, self.points[base, connections].results, strict=True)
         return [getattr(mine, figure) / getattr(theirs, figure) for mine, theirs in pairs]
+
+    def differences(self, row: str, base: str, connections: int, figure: str) -> list[float]:
+        """A row's figure less the base's, round by round."""
+        pairs = zip(self.points[row, connections].results, self.points[base, connections].results, strict=True)
+        return [getattr(mine, figure) - getattr(theirs, figure) for mine, theirs in pairs]
 
     def ratios_of_connections(self, row: str, connections: int, base: int) -> list[float]:
         """A row's throughput at one number of connections divided by that at another, round by round."""
@@ -126,13 +133,13 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
         for row, connections, number in _schedule(rounds):
             _say(f"round {number} of {rounds}: {row.name}, {connections} connections")
             server = running[row.contestant]
-            before = _cpu(server.process)
+            before = _cpu(server.processes)
             result = wrk.run(server.url, folder / row.encoding, _media_type(row.encoding), connections, seconds)
             point = points[row.name, connections]
             point.results.append(result)
-            point.cpu.append((_cpu(server.process) - before) / max(result.requests, 1))
+            point.cpu.append((_cpu(server.processes) - before) / max(result.requests, 1))
         start = {row.name: running[row.contestant].start for row in ROWS}
-        memory = {row.name: _memory(running[row.contestant].process) for row in ROWS}
+        memory = {row.name: _memory(running[row.contestant].processes) for row in ROWS}
     _say("decoding and predicting without any server")
     return Figures(points, start, memory, _in_process(bodies["json"], seconds), _forward())
 
@@ -178,16 +185,16 @@ def _check(url: str, bodies: Sequence[bytes], media_type: str, expected: NDArray
             )
 
 
-def _family(process: psutil.Process) -> list[psutil.Process]:
-    return [process, *process.children(recursive=True)]
+def _families(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    return [member for process in processes for member in (process, *process.children(recursive=True))]
 
 
-def _cpu(process: psutil.Process) -> float:
-    return sum(sum(member.cpu_times()[:2]) for member in _family(process))
+def _cpu(processes: Sequence[psutil.Process]) -> float:
+    return sum(sum(member.cpu_times()[:2]) for member in _families(processes))
 
 
-def _memory(process: psutil.Process) -> int:
-    return sum(member.memory_info().rss for member in _family(process))
+def _memory(processes: Sequence[psutil.Process]) -> int:
+    return sum(member.memory_info().rss for member in _families(processes))
 
 
 def _in_process(bodies: Sequence[bytes], seconds: float) -> float:

@@ -11,7 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import psutil
-from benchmark import CONNECTIONS, FASTAPI, FORWARD_SIZES, OURS, PLAIN, ROWS, UNBATCHED, Figures
+from benchmark import CONNECTIONS, FASTAPI, FORWARD_SIZES, GATEWAY, OURS, PLAIN, ROWS, UNBATCHED, Figures
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ def targets(figures: Figures) -> list[Target]:
         Target("p50 at 1 connection ÷ FastAPI", figures.ratios(OURS, FASTAPI, 1, "p50"), 1.5, False),
         Target("the same, batching off", figures.ratios(UNBATCHED, FASTAPI, 1, "p50"), 0.6, False),
         Target("req/s at 256 ÷ at 64 connections", ours_256, 0.95, True),
+        Target(
+            "gateway: req/s at 64 connections ÷ without", figures.ratios(GATEWAY, OURS, 64, "throughput"), 0.65, True
+        ),
+        Target("gateway: p50 at 1 connection, ms more", figures.differences(GATEWAY, OURS, 1, "p50"), 0.5, False),
         Target("resident memory, MiB", [figures.memory[OURS] / 2**20], 1024, False),
         Target("start to first answer, s", [figures.start[OURS]], 10, False),
     ]

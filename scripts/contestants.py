@@ -1,6 +1,7 @@
 """The servers that the benchmark compares: each started from its files, on free ports, and stopped again."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -9,11 +10,14 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import gateway
 import model_archive
 import psutil
 import requests
 import server
 from environment import ROOT
+from gateway import Gateway
+from ports import free_ports
 from server import Server
 
 _BASELINES = ROOT / "tests" / "performancetests" / "baselines"
@@ -25,7 +29,7 @@ class Running:
     """A contestant that serves."""
 
     url: str  # of its predictions
-    process: psutil.Process
+    processes: list[psutil.Process]  # its own, without their children
     start: float  # s from its start to its first answer
 
 
@@ -35,7 +39,7 @@ Contestant = Callable[[Path, bytes], AbstractContextManager[Running]]  # its fol
 @contextmanager
 def fastapi_app(home: Path, payload: bytes) -> Iterator[Running]:
     """The FastAPI service on uvicorn, one worker."""
-    [port] = server.free_ports(1)
+    [port] = free_ports(1)
     command = [sys.executable, "-m", "uvicorn", "fastapi_app:app", "--port", str(port), "--no-access-log"]
     variables = {**os.environ, "PYTHONPATH": f"{_BASELINES}{os.pathsep}{ROOT / 'handler'}"}
     began = time.monotonic()
@@ -44,7 +48,7 @@ def fastapi_app(home: Path, payload: bytes) -> Iterator[Running]:
     try:
         url = f"http://127.0.0.1:{port}/predict"
         _wait_for_answer(url, payload)
-        yield Running(url, process, time.monotonic() - began)
+        yield Running(url, [process], time.monotonic() - began)
     finally:
         process.terminate()
         process.wait()
@@ -83,6 +87,22 @@ def with_cache(home: Path, payload: bytes) -> AbstractContextManager[Running]:
 
 
 @contextmanager
+def behind_gateway(home: Path, payload: bytes) -> Iterator[Running]:
+    """This project behind its gateway as shipped; its rate limits alone are lifted, but still counted."""
+    began = time.monotonic()
+    template = (gateway.FOLDER / "envoy.yaml").read_text()
+    (home / "envoy.yaml").write_text(re.sub(r"(max_tokens|tokens_per_fill): \d+", r"\1: 1000000", template))
+    (home / "settings.toml").write_text(f'listen = "127.0.0.1:{free_ports(1)[0]}"')
+    config = server.config_on_free_ports(home, server.read_properties(server.CONFIG))
+    with Server(config, home).running() as torchserve:
+        nodes = [gateway.node_of(torchserve)]
+        with Gateway(nodes, home / "settings.toml", home / "envoy.yaml", home / "gateway").running() as envoy:
+            _wait_for_answer(envoy.predict_url, payload)
+            processes = [process for process in (torchserve.process(), envoy.process()) if process]
+            yield Running(envoy.predict_url, processes, time.monotonic() - began)
+
+
+@contextmanager
 def _torchserve(torchserve: Server, payload: bytes) -> Iterator[Running]:
     began = time.monotonic()
     with torchserve.running():
@@ -91,7 +111,7 @@ def _torchserve(torchserve: Server, payload: bytes) -> Iterator[Running]:
         process = torchserve.process()
         if process is None:
             raise server.ServerError(f"TorchServe ended by itself; its logs are in {torchserve.logs}.")
-        yield Running(url, process, time.monotonic() - began)
+        yield Running(url, [process], time.monotonic() - began)
 
 
 def _wait_for_answer(url: str, payload: bytes) -> None:

@@ -4,6 +4,9 @@ TorchServe's `/ping` says Healthy while workers are crashing, while the model lo
 script and test that waits for the service asks here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import digits
 import requests
 
@@ -15,23 +18,46 @@ class UnhealthyError(Exception):
 
 
 def check(inference_url: str, management_url: str) -> None:
-    """Ask a service whether it predicts.
+    """Ask TorchServe whether it predicts.
 
     Raises:
         UnhealthyError: it does not answer, no worker is READY, or the golden prediction is wrong.
 
     """
-    try:
-        model = requests.get(f"{management_url}/models/mnist", timeout=TIMEOUT)
+    with _answering(), requests.Session() as session:
+        model = session.get(f"{management_url}/models/mnist", timeout=TIMEOUT)
         if model.status_code != 200:
             raise UnhealthyError(f"the model `mnist` is not loaded: {model.status_code} at {model.url}")
         states = [worker["status"] for worker in model.json()[0]["workers"]]
         if "READY" not in states:
             raise UnhealthyError(f"no worker is READY, they are {states}")
-        pixels, labels = digits.sample()
-        payload = {"data": (pixels[0] / 255).tolist()}
-        answer = requests.post(f"{inference_url}/predictions/mnist", json=payload, timeout=TIMEOUT)
+        _check_prediction(session, f"{inference_url}/predictions/mnist")
+
+
+def check_gateway(session: requests.Session, url: str) -> None:
+    """Ask a gateway, with the keys that `session` carries, whether the service behind it predicts.
+
+    Raises:
+        UnhealthyError: it does not answer, calls the service unhealthy, or the golden prediction is wrong.
+
+    """
+    with _answering():
+        answer = session.get(f"{url}/health", timeout=TIMEOUT)
+        if answer.status_code != 200:
+            raise UnhealthyError(f"{answer.status_code} {answer.text.strip()} at {answer.url}")
+        _check_prediction(session, f"{url}/predict")
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
     except requests.RequestException as error:
-        raise UnhealthyError(f"no answer from {error.request.url if error.request else inference_url}") from None
+        raise UnhealthyError(f"no answer from {error.request.url if error.request else 'the service'}") from None
+
+
+def _check_prediction(session: requests.Session, url: str) -> None:
+    pixels, labels = digits.sample()
+    answer = session.post(url, json={"data": (pixels[0] / 255).tolist()}, timeout=TIMEOUT)
     if answer.status_code != 200 or answer.json()["prediction"] != labels[0]:
         raise UnhealthyError(f"a digit {labels[0]} was answered with {answer.status_code} {answer.text.strip()}")

@@ -1,23 +1,24 @@
 """TorchServe as a process: started from a config.properties, ready, stopped without a trace."""
 
-import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environment
 import health
 import psutil
+import requests
+from daemon import Daemon
 from environment import ROOT
+from ports import free_ports, is_taken, listener
 
 START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
 STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
@@ -39,6 +40,8 @@ class Server:
         log_config: settings of its logs; None for TorchServe's own.
     """
 
+    name = "TorchServe"
+
     def __init__(
         self,
         config: Path = CONFIG,
@@ -50,11 +53,13 @@ class Server:
         self._model_store = model_store
         self._log_config = log_config
         self._properties = read_properties(config)
-        self._state = home / "server.json"
+        self._daemon = Daemon(home / "server.json")
         self.logs = home / "logs"
         self.inference_url = self._properties["inference_address"]
         self.management_url = self._properties["management_address"]
         self.metrics_url = self._properties["metrics_address"]
+        self.url = self.inference_url
+        self.predict_url = f"{self.url}/predictions/mnist"
 
     @property
     def ports(self) -> list[int]:
@@ -63,16 +68,13 @@ class Server:
         ports = [urlsplit(address).port or 80 for address in addresses]
         return ports + [int(self._properties[f"grpc_{api}_port"]) for api in ("inference", "management")]
 
+    def session(self) -> requests.Session:
+        """A client that may ask for predictions."""
+        return requests.Session()
+
     def process(self) -> psutil.Process | None:
         """The JVM, if this instance runs."""
-        try:
-            state = json.loads(self._state.read_text())
-            process = psutil.Process(state["pid"])
-        except (OSError, ValueError, psutil.NoSuchProcess):
-            return None
-        # A PID is given again; its time of creation is not.
-        same = process.create_time() == state["created"] and process.status() != psutil.STATUS_ZOMBIE
-        return process if same else None
+        return self._daemon.process()
 
     def start(self) -> None:
         """Start TorchServe in a session of its own, so that a Ctrl-C meant for us does not end it first.
@@ -84,7 +86,7 @@ class Server:
         if (running := self.process()) is not None:
             raise ServerError(f"The service runs already, as process {running.pid}: end it with scripts/stop.")
         for port in self.ports:
-            _require_free(port)
+            require_free(port, self._config)
         self.logs.mkdir(parents=True, exist_ok=True)
         for log in self.logs.glob("*.log"):
             log.unlink()
@@ -134,8 +136,7 @@ class Server:
             shutil.rmtree(temporary)
             said = (self.logs / "torchserve.log").read_text().strip()
             raise ServerError(f"TorchServe did not start, code {launcher.returncode}: {said}") from None
-        state = {"pid": process.pid, "created": process.create_time(), "temporary": temporary}
-        self._state.write_text(json.dumps(state))
+        self._daemon.remember(process, self.ports, temporary)
 
     def wait_ready(self) -> None:
         """Wait until the service is healthy.
@@ -161,11 +162,6 @@ class Server:
                 raise ServerError(f"Not ready after {START_TIMEOUT:.0f} s: {reason}. The logs are in {self.logs}.")
             time.sleep(_POLL)
 
-    def wait(self) -> None:
-        """Return when the JVM has ended."""
-        if (process := self.process()) is not None:
-            process.wait()
-
     def stop(self) -> bool:
         """End the JVM and its workers, and wait until they and their ports are gone.
 
@@ -173,20 +169,7 @@ class Server:
             Whether there was anything to end.
 
         """
-        process = self.process()
-        if process is not None:
-            family = [process, *process.children(recursive=True)]
-            process.terminate()
-            _, alive = psutil.wait_procs(family, timeout=STOP_TIMEOUT)
-            for survivor in alive:
-                survivor.kill()
-            psutil.wait_procs(alive)
-            while any(is_taken(port) for port in self.ports):
-                time.sleep(_POLL)
-        if self._state.exists():
-            shutil.rmtree(json.loads(self._state.read_text())["temporary"], ignore_errors=True)
-            self._state.unlink()
-        return process is not None
+        return self._daemon.end(STOP_TIMEOUT)
 
     @contextmanager
     def running(self) -> Iterator["Server"]:
@@ -222,15 +205,6 @@ def config_on_free_ports(home: Path, settings: Mapping[str, str], **changes: str
     return config
 
 
-def free_ports(count: int) -> list[int]:
-    """TCP ports of 127.0.0.1 on which nothing listens."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-
-
 def read_properties(path: Path) -> dict[str, str]:
     """The settings of a .properties file."""
     lines = (line.strip() for line in path.read_text().splitlines())
@@ -238,34 +212,12 @@ def read_properties(path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in pairs}
 
 
-def _require_free(port: int) -> None:
-    if not is_taken(port):
-        return
-    raise ServerError(
-        f"Port {port} is taken by {_listener(port)}: end that, or choose another port in config.properties."
-    )
+def require_free(port: int, config: Path) -> None:
+    """Refuse to start where something listens already.
 
+    Raises:
+        ServerError: with the name of what listens, and of the file that says which port it is.
 
-def _listener(port: int) -> str:
-    """Name of the process that listens on a port, as far as we may see it."""
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:
-        connections = []
-    for connection in connections:
-        listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", None) == port
-        if listens and connection.pid:
-            return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
-    return "another process"
-
-
-def is_taken(port: int) -> bool:
-    """Whether something listens on a port of 127.0.0.1."""
-    with socket.socket() as probe:
-        # As servers do: a port that only waits for late packets is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
+    """
+    if is_taken(port):
+        raise ServerError(f"Port {port} is taken by {listener(port)}: end that, or choose another port in {config}.")

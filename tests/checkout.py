@@ -9,7 +9,10 @@ import tempfile
 from pathlib import Path
 
 import environment
+from gateway import Gateway, node_of
 from server import Server
+
+USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000")
 
 _LEFT_OUT = (
     ".git",
@@ -26,25 +29,28 @@ _LEFT_OUT = (
 
 
 class Checkout:
-    """Copy of the repository in `root`, its servers on `ports` in place of 8080, 8081, 8082, 7070 and 7071."""
+    """Copy of the repository in `root`, its servers on `ports` in place of the usual ones."""
 
     def __init__(self, root: Path, ports: list[int]) -> None:
         self.root = root
-        self._ports = dict(zip(("8080", "8081", "8082", "7070", "7071"), map(str, ports), strict=True))
+        self._ports = dict(zip(USUAL_PORTS, map(str, ports), strict=True))
         shutil.copytree(environment.ROOT, root, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         (root / ".venv").symlink_to(sys.prefix)
-        config = root / "config.properties"
-        config.write_text(self.on_own_ports(config.read_text()))
+        config, settings = root / "config.properties", root / "deploy" / "gateway" / "settings.toml"
+        for file in (config, settings):
+            file.write_text(self.on_own_ports(file.read_text()))
         # Short, as a worker's socket lies in it; and for this copy alone, as TorchServe keeps its PID file there.
         self._temporary = tempfile.mkdtemp(prefix="mnist-test-")
         self.server = Server(config, root / ".run")
+        self.gateway = Gateway([node_of(self.server)], settings, home=root / ".run" / "gateway")
 
     def on_own_ports(self, text: str) -> str:
         """A command or a setting, with the copy's ports in place of the usual ones."""
-        return re.sub(r"\b(8080|8081|8082|7070|7071)\b", lambda match: self._ports[match[0]], text)
+        return re.sub(rf"\b({'|'.join(USUAL_PORTS)})\b", lambda match: self._ports[match[0]], text)
 
     def close(self) -> None:
         """Stop what still runs in the copy."""
+        self.gateway.stop()
         self.server.stop()
         shutil.rmtree(self._temporary)
 

@@ -1,21 +1,24 @@
 """Fixtures: the committed digits, servers on free ports, and the service that the contract tests talk to."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import digits
 import model_archive
 import numpy as np
 import pytest
-import server
 from checkout import Checkout
 from contract import Service
+from environment import ROOT
+from gateway import Gateway, node_of
 from numpy.typing import NDArray
-from server import Server
+from ports import free_ports
+from server import CONFIG, Server, config_on_free_ports, read_properties
 
 MakeServer = Callable[..., Server]
+MakeGateway = Callable[..., Gateway]
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +42,7 @@ def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Make
 
     def make(model_store: Path = archive.parent, **changes: str) -> Server:
         home = tmp_path_factory.mktemp("server")
-        settings = server.read_properties(server.CONFIG)
-        return Server(server.config_on_free_ports(home, settings, **changes), home, model_store)
+        return Server(config_on_free_ports(home, read_properties(CONFIG), **changes), home, model_store)
 
     return make
 
@@ -48,17 +50,58 @@ def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Make
 @pytest.fixture
 def checkout(archive: Path, tmp_path: Path) -> Iterator[Checkout]:
     """A copy of this checkout, the built archive in it; whatever still runs in it at the end of the test is stopped."""
-    copy = Checkout(tmp_path / "Prüfung mit Leerzeichen", server.free_ports(5))
+    copy = Checkout(tmp_path / "Prüfung mit Leerzeichen", free_ports(6))
     yield copy
     copy.close()
 
 
 @pytest.fixture(scope="session")
-def service(make_server: MakeServer) -> Iterator[Service]:
+def make_gateway(tmp_path_factory: pytest.TempPathFactory) -> MakeGateway:
+    """Make a gateway before servers, on a free port, its settings given by keyword; not started yet.
+
+    `limits` are changes to envoy.yaml: a piece of its text, and what stands there instead.
+    """
+
+    def make(*servers: Server, limits: dict[str, str] | None = None, **settings: str) -> Gateway:
+        home = tmp_path_factory.mktemp("gateway")
+        template = (ROOT / "deploy" / "gateway" / "envoy.yaml").read_text()
+        for usual, changed in (limits or {}).items():
+            assert template.count(usual) == 1, f"{usual!r} is to be there once"
+            template = template.replace(usual, changed)
+        (home / "template.yaml").write_text(template)
+        settings = {"listen": f"127.0.0.1:{free_ports(1)[0]}", **settings}
+        file = home / "settings.toml"
+        file.write_text("\n".join(f"{name} = {json.dumps(value)}" for name, value in settings.items()))
+        return Gateway([node_of(server) for server in servers], file, home / "template.yaml", home)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def node(make_server: MakeServer) -> Iterator[Server]:
+    """A TorchServe of our own, for all tests that leave it as it is."""
+    with make_server().running() as server:
+        yield server
+
+
+# A deployed service has one face, and API_ROUTES says which; ours has both.
+FACES = [os.environ.get("API_ROUTES", "torchserve")] if "API_BASE_URL" in os.environ else ["torchserve", "gateway"]
+
+
+@pytest.fixture(scope="session", params=FACES)
+def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     """The service under test: the deployed one that the environment names, else one of our own."""
-    with ExitStack() as stack:
-        if "API_BASE_URL" in os.environ:
-            yield Service.torchserve(os.environ["API_BASE_URL"], os.environ.get("API_MANAGEMENT_URL"))
-        else:
-            own = stack.enter_context(make_server().running())
-            yield Service.torchserve(own.inference_url, own.management_url)
+    url = os.environ.get("API_BASE_URL")
+    if request.param not in ("torchserve", "gateway"):
+        raise pytest.UsageError(f"Expected `torchserve` or `gateway` in API_ROUTES, got `{request.param}`.")
+    if request.param == "gateway" and url:
+        yield Service.gateway(url, os.environ.get("API_KEY"))
+    elif request.param == "gateway":
+        make_gateway, node = request.getfixturevalue("make_gateway"), request.getfixturevalue("node")
+        with make_gateway(node).running() as gateway:
+            yield Service.gateway(gateway.url)
+    elif url:
+        yield Service.torchserve(url, os.environ.get("API_MANAGEMENT_URL"))
+    else:
+        node = request.getfixturevalue("node")
+        yield Service.torchserve(node.inference_url, node.management_url)

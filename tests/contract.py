@@ -1,4 +1,7 @@
-"""The contract: the routes of a deployed service, and every kind of input with the status that it must get."""
+"""The contract: the routes of a service, and every kind of input with the status that it must get.
+
+One contract, two faces: TorchServe's own ports, and the gateway's one.
+"""
 
 import json
 from dataclasses import dataclass
@@ -11,23 +14,56 @@ TIMEOUT = 15  # s
 
 @dataclass(frozen=True)
 class Service:
-    """The addresses of the three endpoints; `health` is None where a deployment does not show it."""
+    """The addresses of the three endpoints and the answers that the first two give.
+
+    `health` is None where a deployment does not show it; `description` is, where nobody may ask for it.
+    """
 
     root: str
+    welcome: dict[str, str]
     health: str | None
+    description: str | None
     predict: str
+    key: str | None = None
 
     @classmethod
     def torchserve(cls, inference_url: str, management_url: str | None) -> "Service":
         """TorchServe's own routes."""
         inference_url = inference_url.rstrip("/")
         health = f"{management_url.rstrip('/')}/models/mnist" if management_url else None
-        return cls(f"{inference_url}/ping", health, f"{inference_url}/predictions/mnist")
+        description = f"{health}?customized=true" if health else None
+        return cls(
+            f"{inference_url}/ping",
+            {"status": "Healthy"},
+            health,
+            description,
+            f"{inference_url}/predictions/mnist",
+        )
 
-    def post(self, body: bytes | str, media_type: str | None = "application/json") -> requests.Response:
+    @classmethod
+    def gateway(cls, url: str, key: str | None = None) -> "Service":
+        """The gateway's routes, those of the service that came before."""
+        url = url.rstrip("/")
+        welcome = {"message": "Welcome to the UAAG2 MNIST model inference API!"}
+        return cls(f"{url}/", welcome, f"{url}/health", None, f"{url}/predict", key)
+
+    def calls_itself_healthy(self) -> bool:
+        """What the health endpoint says, in the words of this face."""
+        answer = requests.get(str(self.health), timeout=TIMEOUT)
+        if self.description is None:
+            return bool(answer.json() == {"status": "healthy", "model_loaded": True}) and answer.status_code == 200
+        return any(worker["status"] == "READY" for worker in answer.json()[0]["workers"]) and answer.status_code == 200
+
+    def post(
+        self, body: bytes | str, media_type: str | None = "application/json", headers: dict[str, str] | None = None
+    ) -> requests.Response:
         """Send a body as it is to the prediction endpoint."""
-        headers = {"Content-Type": media_type} if media_type else {}
-        return requests.post(self.predict, data=body, headers=headers, timeout=TIMEOUT)
+        sent = dict(headers or {})
+        if media_type:
+            sent["Content-Type"] = media_type
+        if self.key:
+            sent["x-api-key"] = self.key
+        return requests.post(self.predict, data=body, headers=sent, timeout=TIMEOUT)
 
     def predict_json(self, payload: Any) -> requests.Response:
         """Send a payload as JSON to the prediction endpoint."""

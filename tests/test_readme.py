@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import health
-import server
 from checkout import Checkout
 from environment import ROOT
+from ports import is_taken
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -35,7 +35,8 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
             if command.startswith("torchserve --start"):
                 assert checkout.run("scripts/stop")[0] == 0
             elif command.startswith("API_BASE_URL"):
-                assert checkout.run("scripts/serve --detach")[0] == 0
+                face = "--gateway" if "API_ROUTES=gateway" in command else ""
+                assert checkout.run(f"scripts/stop && scripts/serve --detach {face}")[0] == 0
             code, printed = checkout.run(checkout.on_own_ports(command.replace("curl", "curl -s")))
             assert code == 0, f"{command}\n{printed}"
             if command.startswith("torchserve --start"):
@@ -57,7 +58,7 @@ def wait_until_healthy(checkout: Checkout) -> None:
 def wait_until_gone(checkout: Checkout) -> None:
     deadline = time.monotonic() + 60
     for port in checkout.server.ports:
-        while server.is_taken(port):
+        while is_taken(port):
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
