@@ -79,10 +79,8 @@ def test_real_service_passes_with_good_and_bad_input(service: Service, tmp_path:
     file = write_objectives(
         tmp_path, "failure_ratio = 0\np99 = 10_000", locustfile="mixed.py", users=20, more="recognised = 0.9"
     )
-    host = service.predict.removesuffix("/predictions/mnist")
-    management = str(service.health).removesuffix("/models/mnist")
-    arguments = ["--profile", "short", "--objectives", file, "--host", host, "--management-url", management]
-    code, output = loadtest(tmp_path, *arguments)
+    host = service.root.removesuffix("/ping").removesuffix("/")
+    code, output = loadtest(tmp_path, "--profile", "short", "--objectives", file, "--host", host)
     assert code == 0, output
     assert "PASS: 3 of 3 objectives met" in output
     endpoints = result(tmp_path)["run"]["endpoints"]
