@@ -148,6 +148,7 @@ def test_model_is_updated_without_an_interruption(checkout: Checkout) -> None:
     code, output = checkout.run("scripts/serve --gateway --detach")
     assert code == 0, output
     assert checkout.gateway.predict_url in output
+    assert checkout.run("scripts/reload") == (0, "The gateway uses its settings as they are now.\n")
     handler = checkout.root / "handler" / "mnist_handler.py"
     good = handler.read_text()
     with load(checkout.gateway) as answered:
