@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -291,7 +292,9 @@ def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeG
     with make_gateway(node, limits=limits).running() as gateway:
         with stuck(node), ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(lambda _: predict(gateway), range(20)))
-        assert sorted(answer.status_code for answer in answers) == [503] * 15 + [504] * 5
+        statuses = Counter(answer.status_code for answer in answers)
+        assert set(statuses) == {503, 504}
+        assert 5 <= statuses[504] <= 7, "2 and 3, and one more for each thread of Envoy, which sees the others' late"
         for answer in answers:
             assert_refused(answer, answer.status_code)
         assert {answer.headers.get("Retry-After") for answer in answers if answer.status_code == 503} == {"1"}
