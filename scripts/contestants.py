@@ -2,11 +2,9 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ import model_archive
 import psutil
 import requests
 import server
-import yaml
 from environment import ROOT
 from gateway import Gateway
 from ports import free_ports
@@ -74,9 +71,7 @@ def plain_torchserve(home: Path, payload: bytes) -> AbstractContextManager[Runni
 
 def this_project(home: Path, payload: bytes, **model_settings: object) -> AbstractContextManager[Running]:
     """This project as shipped, or with other settings in its model-config.yaml."""
-    shutil.copy(model_archive.ARCHIVE, home)
-    if model_settings:
-        _change_model_config(home / model_archive.ARCHIVE.name, model_settings)
+    model_archive.variant(home, **model_settings)
     config = server.config_on_free_ports(home, server.read_properties(server.CONFIG))
     return _torchserve(Server(config, home, home), payload)
 
@@ -130,13 +125,3 @@ def _wait_for_answer(url: str, payload: bytes) -> None:
             if time.monotonic() > deadline:
                 raise server.ServerError(f"No answer from {url} within {_START_TIMEOUT} s: {error}") from None
             time.sleep(0.02)
-
-
-def _change_model_config(archive: Path, changes: dict[str, object]) -> None:
-    """Rewrite an archive with other settings in its model-config.yaml."""
-    with zipfile.ZipFile(archive) as opened:
-        files = {name: opened.read(name) for name in opened.namelist()}
-    files["model-config.yaml"] = yaml.safe_dump({**yaml.safe_load(files["model-config.yaml"]), **changes}).encode()
-    with zipfile.ZipFile(archive, "w") as changed:
-        for name, content in files.items():
-            changed.writestr(name, content)

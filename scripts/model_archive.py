@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
+import yaml
 from environment import ROOT
 
 ARCHIVE = ROOT / "model_store" / "mnist.mar"
@@ -56,3 +58,13 @@ def build() -> None:
         if done.returncode:
             raise SystemExit(f"torch-model-archiver failed: {done.stderr.strip().splitlines()[-1]}")
         os.replace(Path(aside) / ARCHIVE.name, ARCHIVE)
+
+
+def variant(folder: Path, **settings: object) -> None:
+    """Write a copy of the archive into `folder`, with other settings in its model-config.yaml."""
+    with zipfile.ZipFile(ARCHIVE) as opened, zipfile.ZipFile(folder / ARCHIVE.name, "w") as copy:
+        for name in opened.namelist():
+            content = opened.read(name)
+            if name == "model-config.yaml":
+                content = yaml.safe_dump({**yaml.safe_load(content), **settings}).encode()
+            copy.writestr(name, content)

@@ -40,9 +40,9 @@ def archive() -> Path:
 def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
     """Make a server with our config.properties on free ports, changed by keyword; not started yet."""
 
-    def make(**changes: str) -> Server:
+    def make(model_store: Path = archive.parent, **changes: str) -> Server:
         home = tmp_path_factory.mktemp("server")
-        return Server(config_on_free_ports(home, read_properties(CONFIG), **changes), home)
+        return Server(config_on_free_ports(home, read_properties(CONFIG), **changes), home, model_store)
 
     return make
 

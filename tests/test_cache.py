@@ -1,10 +1,15 @@
-"""The answer cache, against an answerer that counts what it is asked."""
+"""The answer cache, against an answerer that counts what it is asked; and in the served model."""
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
+from pathlib import Path
 
+import model_archive
 import pytest
+import requests
 from cache import Answer, AnswerCache, Request
+from conftest import MakeServer
 
 
 class Echo:
@@ -63,3 +68,14 @@ def test_what_was_used_longest_ago_goes_first() -> None:
     for body in (b"a", b"b", b"a", b"c", b"a", b"b"):
         cache([(body, "")])
     assert echo.asked == [b"a", b"b", b"c", b"b"]
+
+
+def test_hits_are_counted_in_the_metrics(make_server: MakeServer, archive: Path, tmp_path: Path) -> None:
+    assert archive == model_archive.ARCHIVE
+    model_archive.variant(tmp_path, minWorkers=1, maxWorkers=1, handler={"cacheSize": 10})
+    with make_server(model_store=tmp_path).running() as server:
+        url = f"{server.inference_url}/predictions/mnist"
+        answers = [requests.post(url, json={"data": [0.5] * 784}, timeout=10).content for _ in range(4)]
+        metrics = requests.get(f"{server.metrics_url}/metrics", timeout=10).text
+    assert len(set(answers)) == 1
+    assert re.search(r'^CacheHits\{ModelName="mnist",.*\} 3\.0$', metrics, re.MULTILINE)

@@ -64,5 +64,5 @@ def wait_until_gone(checkout: Checkout) -> None:
 
 
 def rounded(answer: dict[str, Any]) -> dict[str, Any]:
-    """Confidence to three digits: the last ones are the processor's."""
-    return {key: round(value, 3) if isinstance(value, float) else value for key, value in answer.items()}
+    """Confidence to five digits: the last one is the processor's."""
+    return {key: round(value, 5) if isinstance(value, float) else value for key, value in answer.items()}

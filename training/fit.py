@@ -24,8 +24,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 class Configuration:
     """Everything that decides what a training gives, besides the seed and the data."""
 
-    epochs: int = 100
-    clear_epochs: int = 4  # the last ones, on images as they are
+    epochs: int = 40
+    clear_epochs: int = 2  # the last ones, on images as they are
     kept: float = 0.1  # share of images that stay as they are before that, for blur must not tell a digit
     digits_per_batch: int = 200
     outliers_per_batch: int = 8
