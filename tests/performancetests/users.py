@@ -1,0 +1,158 @@
+"""What all users share: where the service is, how it is asked, and what makes an answer right."""
+
+import json
+import os
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import recorder
+import tally
+from locust import FastHttpUser, events
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from payloads import Payload, Payloads, plain
+
+DEFAULT_HOST = "http://127.0.0.1:8080"
+TIMEOUT = 15.0  # s; TorchServe leaves some requests without any answer
+
+PAYLOADS = Payloads(Path(__file__).resolve().parents[1] / "data" / "digits.npz")
+ZEROS = Payload(plain(0.0), None)
+ONES = Payload(plain(1.0), None)
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class Answer(NamedTuple):
+    """A right answer's content."""
+
+    prediction: int
+    confidence: float
+
+
+class Service(NamedTuple):
+    """The addresses of a service's endpoints, and which answers of the first two are right."""
+
+    root: str
+    health: str
+    predict: str
+    is_welcome: Callable[[Any], bool]
+    is_healthy: Callable[[Any], bool]
+
+    @classmethod
+    def torchserve(cls, host: str, management_url: str | None) -> "Service":
+        """TorchServe's own routes; its management API is expected on the next port if no address is given."""
+        split = urlsplit(host)
+        beside = urlunsplit(split._replace(netloc=f"{split.hostname}:{(split.port or 80) + 1}"))
+        return cls(
+            f"{host}/ping",
+            f"{(management_url or beside).rstrip('/')}/models/mnist",
+            f"{host}/predictions/mnist",
+            lambda answer: answer["status"] == "Healthy",
+            lambda answer: any(worker["status"] == "READY" for worker in answer[0]["workers"]),
+        )
+
+    @classmethod
+    def gateway(cls, host: str) -> "Service":
+        """The routes `/`, `/health` and `/predict`."""
+        return cls(
+            f"{host}/",
+            f"{host}/health",
+            f"{host}/predict",
+            lambda answer: isinstance(answer["message"], str),
+            lambda answer: answer == {"status": "healthy", "model_loaded": True},
+        )
+
+
+class PredictingUser(FastHttpUser):
+    """A user who can ask for predictions. FastHttpUser costs a fifth of HttpUser's CPU, on cores that we may share."""
+
+    abstract = True
+    host = os.environ.get("API_BASE_URL", DEFAULT_HOST)
+    service: ClassVar[Service]
+    connection_timeout = network_timeout = TIMEOUT
+    insecure = False
+    default_headers = {"x-api-key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else None
+
+    def on_stop(self) -> None:
+        """Leave no connection open behind; a climb that backs off has many users who stop."""
+        self.client.client.close()
+
+    def look(self, url: str, name: str, is_right: Callable[[Any], bool]) -> None:
+        """Get a small JSON document and check it."""
+        with self.client.get(url, name=name, catch_response=True) as response:
+            if response.status_code == 0:
+                return  # Locust reports the error of the connection
+            try:
+                right = response.status_code == 200 and is_right(json.loads(response.content))
+            except (ValueError, LookupError, TypeError):
+                right = False
+            if not right:
+                response.failure(f"wrong answer: {response.status_code} {response.text[:200]}")
+
+    def predict(self, payload: Payload, name: str = "/predict", url: str | None = None) -> Answer | None:
+        """Send one image; an answer without a digit and its confidence counts as a failure, and gives None."""
+        url = url or self.service.predict
+        body: Any = payload.body  # Locust's annotation knows no bytes
+        with self.client.post(url, data=body, headers=_JSON, name=name, catch_response=True) as response:
+            if response.status_code == 0:
+                return None
+            answer = read(response.content) if response.status_code == 200 else None
+            if answer is None:
+                response.failure(f"wrong answer: {response.status_code} {response.text[:200]}")
+                return None
+        if payload.label is not None:
+            tally.add("digits")
+            tally.add("digits recognised", answer.prediction == payload.label)
+        return answer
+
+
+def read(body: bytes) -> Answer | None:
+    """A prediction's body; None if it is not one."""
+    try:
+        answer = json.loads(body)
+        prediction, confidence = answer["prediction"], answer["confidence"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    right = type(prediction) is int and prediction in range(10) and type(confidence) is float and 0 <= confidence <= 1
+    return Answer(prediction, confidence) if right else None
+
+
+@events.init_command_line_parser.add_listener
+def _add_options(parser: LocustArgumentParser) -> None:
+    ours = parser.add_argument_group("The service under test")
+    ours.add_argument(
+        "--routes",
+        choices=("auto", "torchserve", "gateway"),
+        default="auto",
+        env_var="API_ROUTES",
+        help="torchserve: /ping, /models/mnist, /predictions/mnist; gateway: /, /health, /predict; "
+        "auto (the default): torchserve if the host answers /ping. API_ROUTES is the same.",
+    )
+    ours.add_argument(
+        "--management-url",
+        env_var="API_MANAGEMENT_URL",
+        help="TorchServe's management API; by default on the port after the host's. API_MANAGEMENT_URL is the same.",
+    )
+
+
+@events.test_start.add_listener
+def _find_service(environment: Environment, **_: Any) -> None:
+    host = (environment.host or PredictingUser.host).rstrip("/")
+    options = recorder.options(environment)
+    routes = options.routes if options.routes != "auto" else _routes_of(host)
+    if routes == "torchserve":
+        PredictingUser.service = Service.torchserve(host, options.management_url)
+    else:
+        PredictingUser.service = Service.gateway(host)
+
+
+def _routes_of(host: str) -> str:
+    try:
+        with urllib.request.urlopen(f"{host}/ping", timeout=TIMEOUT):  # noqa: S310 - http or https, as --host says
+            return "torchserve"
+    except (OSError, HTTPException):
+        return "gateway"

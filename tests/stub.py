@@ -1,0 +1,82 @@
+"""A service that answers as it is told: rightly, wrongly, for a while only, or just so many clients."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+RIGHT = {"prediction": 7, "confidence": 0.9}
+
+
+class Stub(ThreadingHTTPServer):
+    """A stub with the routes `/`, `/health`, `/predict`, and a route for each version of the model."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: dict[str, Any] = {
+            "/": {"message": "Welcome"},
+            "/health": {"status": "healthy", "model_loaded": True},
+            "/predict": RIGHT,
+        }
+        self.connections = 0
+        self.most_connections = 1_000_000  # more clients than these get 503
+        self.answers_left = 1_000_000  # then all connections are cut
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Stub
+
+    def handle(self) -> None:
+        self.server.connections += 1
+        try:
+            super().handle()
+        finally:
+            self.server.connections -= 1
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.answers_left -= 1
+        if self.server.answers_left < 0:
+            self.close_connection = True
+            return
+        crowded = self.server.connections > self.server.most_connections
+        status = 503 if crowded else 200 if self.path in self.server.answers else 404
+        body = json.dumps(self.server.answers.get(self.path)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def running() -> Iterator[Stub]:
+    """A stub that serves until the end."""
+    with Stub() as stub:
+        thread = threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield stub
+        finally:
+            stub.shutdown()
+            thread.join()
