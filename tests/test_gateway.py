@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from conftest import MakeGateway, MakeServer
 from environment import ROOT
 from gateway import Gateway
 from gateway_settings import Address
+from ports import is_taken
 from server import Server, read_properties
 from workers import stuck
 
@@ -290,7 +292,9 @@ def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeG
     with make_gateway(node, limits=limits).running() as gateway:
         with stuck(node), ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(lambda _: predict(gateway), range(20)))
-        assert sorted(answer.status_code for answer in answers) == [503] * 15 + [504] * 5
+        statuses = Counter(answer.status_code for answer in answers)
+        assert set(statuses) == {503, 504}
+        assert 5 <= statuses[504] <= 7, "2 and 3, and one more for each thread of Envoy, which sees the others' late"
         for answer in answers:
             assert_refused(answer, answer.status_code)
         assert {answer.headers.get("Retry-After") for answer in answers if answer.status_code == 503} == {"1"}
@@ -299,6 +303,25 @@ def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeG
         deadline = time.monotonic() + 30
         while predict(gateway).status_code != 200:
             assert time.monotonic() < deadline
+
+
+def test_end_waits_for_what_was_begun(make_gateway: MakeGateway, node: Server) -> None:
+    active = "http.gateway.downstream_rq_active"
+    with make_gateway(node).running() as gateway, ThreadPoolExecutor(2) as pool:
+        url = gateway.predict_url
+        with stuck(node):
+            answer = pool.submit(predict, gateway)
+            while gateway.admin.stats(active).get(active) != 1:
+                time.sleep(0.01)
+            ended = pool.submit(gateway.stop)
+            while is_taken(gateway.settings.listen.port):
+                time.sleep(0.01)
+            assert not ended.done()
+        assert answer.result().status_code == 200
+        assert answer.result().headers["Connection"] == "close"
+        assert ended.result()
+        with pytest.raises(requests.ConnectionError):
+            requests.post(url, data=PAYLOAD, timeout=TIMEOUT)
 
 
 def test_bad_input_is_asked_of_torchserve_once(gateway: Gateway) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import gateway_settings
 import pytest
 import requests
+from checkout import Checkout
 from conftest import MakeGateway
 from gateway import Gateway
 from gateway_settings import SettingsError
@@ -230,3 +231,13 @@ def test_other_machines_may_come_with_a_key_or_by_permission(more: str, tmp_path
     file = tmp_path / "settings.toml"
     file.write_text('listen = "0.0.0.0:8000"\n' + more.replace("FOLDER", str(tmp_path)))
     assert gateway_settings.load(file).listen == ("0.0.0.0", 8000)  # noqa: S104
+
+
+def test_nothing_is_started_that_strangers_could_use(checkout: Checkout) -> None:
+    settings = checkout.root / "deploy" / "gateway" / "settings.toml"
+    settings.write_text(settings.read_text().replace("127.0.0.1:", "0.0.0.0:"))
+    code, output = checkout.run("scripts/serve --gateway --detach")
+    assert code == 1
+    assert "name a file of API keys in `keys`, or allow everybody with `without_keys = true`" in output
+    assert "Traceback" not in output
+    assert checkout.server.process() is None
