@@ -30,6 +30,7 @@ BINARY = "application/octet-stream"
 CONNECTIONS = (1, 16, 64, 256)
 CHECKED = 25  # answers of each row that are compared with the network's own
 FORWARD_SIZES = (1, 64, 1024)
+WARM_UP = 3  # times as long as a point; the JVM compiles for ten seconds under load
 _BATCH = 16
 
 
@@ -129,7 +130,7 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
             _say(f"checking and warming up {row.name}")
             url, media_type = running[row.contestant].url, _media_type(row.encoding)
             _check(url, bodies[row.encoding][:CHECKED], media_type, expected)
-            wrk.run(url, folder / row.encoding, media_type, 64, seconds)
+            wrk.run(url, folder / row.encoding, media_type, 64, WARM_UP * seconds)
         for row, connections, number in _schedule(rounds):
             _say(f"round {number} of {rounds}: {row.name}, {connections} connections")
             server = running[row.contestant]
