@@ -16,6 +16,8 @@ from gateway import Gateway, node_of
 from server import Server
 from workers import stuck, workers
 
+pytestmark = pytest.mark.nodes
+
 TIMEOUT = 15  # s
 CLIENTS = 4
 PAYLOAD = {"data": [0.0] * 784}
