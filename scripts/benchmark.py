@@ -30,6 +30,7 @@ BINARY = "application/octet-stream"
 CONNECTIONS = (1, 16, 64, 256)
 CHECKED = 25  # answers of each row that are compared with the network's own
 FORWARD_SIZES = (1, 64, 1024)
+SETTLE_CHECKS = 50  # of 0.2 s each
 WARM_UP = 3  # times as long as a point; the JVM compiles for ten seconds under load
 _BATCH = 16
 
@@ -131,6 +132,7 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
             url, media_type = running[row.contestant].url, _media_type(row.encoding)
             _check(url, bodies[row.encoding][:CHECKED], media_type, expected)
             wrk.run(url, folder / row.encoding, media_type, 64, WARM_UP * seconds)
+            _settle(running[row.contestant].processes)
         for row, connections, number in _schedule(rounds):
             _say(f"round {number} of {rounds}: {row.name}, {connections} connections")
             server = running[row.contestant]
@@ -139,6 +141,7 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
             point = points[row.name, connections]
             point.results.append(result)
             point.cpu.append((_cpu(server.processes) - before) / max(result.requests, 1))
+            _settle(server.processes)
         start = {row.name: running[row.contestant].start for row in ROWS}
         memory = {row.name: _memory(running[row.contestant].processes) for row in ROWS}
     _say("decoding and predicting without any server")
@@ -192,6 +195,15 @@ def _families(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
 
 def _cpu(processes: Sequence[psutil.Process]) -> float:
     return sum(sum(member.cpu_times()[:2]) for member in _families(processes))
+
+
+def _settle(processes: Sequence[psutil.Process]) -> None:
+    """Wait until a server has worked off what its clients no longer wait for, lest it takes CPU from the next."""
+    for _ in range(SETTLE_CHECKS):
+        before = _cpu(processes)
+        time.sleep(0.2)
+        if _cpu(processes) - before < 0.02:
+            return
 
 
 def _memory(processes: Sequence[psutil.Process]) -> int:
