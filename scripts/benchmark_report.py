@@ -148,6 +148,6 @@ def draw(figures: Figures, path: Path) -> None:
         axes.set_xticklabels([str(connections) for connections in CONNECTIONS])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    left.legend(loc="lower right", frameon=False)
+    left.legend(loc="upper left", frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
