@@ -45,7 +45,7 @@ def load(model_dir: Path, gpu_id: int | None) -> Runtime:
     Raises `WeightsError` if the weights cannot be used.
     """
     if gpu_id is not None:
-        import torch  # noqa: PLC0415
+        import torch  # noqa: PLC0415 - for GPUs alone
 
         if torch.cuda.is_available():
             return TorchRuntime(model_dir / TORCH_FILE, f"cuda:{gpu_id}")
@@ -58,7 +58,7 @@ class OnnxRuntime:
     name = "onnxruntime-cpu"
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime  # noqa: PLC0415
+        import onnxruntime  # noqa: PLC0415 - for CPUs alone
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -89,8 +89,8 @@ class TorchRuntime:
     """The torch network on `device`."""
 
     def __init__(self, path: Path, device: str) -> None:
-        import torch  # noqa: PLC0415
-        from network import DIGITS, DigitNetwork  # noqa: PLC0415
+        import torch  # noqa: PLC0415 - for GPUs alone
+        from network import DIGITS, DigitNetwork  # noqa: PLC0415 - it imports torch
 
         self.name = f"torch-{device}"
         self._torch, self._device, self._digits = torch, device, DIGITS

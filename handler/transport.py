@@ -31,7 +31,7 @@ def install() -> None:
     if ts.__version__ != TORCHSERVE or os.environ.get("TS_DECODE_INPUT_REQUEST") != "false":
         logging.warning("Messages are read by TorchServe %s itself: only %s is known here", ts.__version__, TORCHSERVE)
     elif hasattr(worker, "retrieve_msg"):
-        worker.retrieve_msg = MessageReader().retrieve  # type: ignore[attr-defined]
+        worker.retrieve_msg = MessageReader().retrieve  # type: ignore[attr-defined]  # of the worker's script
 
 
 class MessageReader:

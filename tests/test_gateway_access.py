@@ -230,7 +230,7 @@ def test_other_machines_may_come_with_a_key_or_by_permission(more: str, tmp_path
     (tmp_path / "good").write_text(OLD)
     file = tmp_path / "settings.toml"
     file.write_text('listen = "0.0.0.0:8000"\n' + more.replace("FOLDER", str(tmp_path)))
-    assert gateway_settings.load(file).listen == ("0.0.0.0", 8000)  # noqa: S104
+    assert gateway_settings.load(file).listen == ("0.0.0.0", 8000)  # noqa: S104 - nothing is bound
 
 
 def test_nothing_is_started_that_strangers_could_use(checkout: Checkout) -> None:

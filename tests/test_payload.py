@@ -100,6 +100,7 @@ binaries = st.binary(min_size=784, max_size=784) | st.binary(min_size=3136, max_
 @example((b"[" * 60_000, JSON))
 @example((b'{"data": [' + b"9" * 60_000 + b"]}", JSON))
 @example((b'{"x": NaN, "data": [' + b"9" * 60_000 + b"]}", JSON))
+@example((b'{"x": NaN, "data": [' + b"9" * 400 + b"]}", JSON))
 @example((b"\xef\xbb\xbf{}", JSON))
 @example((b"\x1f\x8b", JSON))
 def test_any_bytes_give_pixels_or_a_refusal_from_the_table(request_: tuple[bytes, str]) -> None:

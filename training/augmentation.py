@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812 - as all who use torch name it
 from torch import Generator, Tensor
 
 SIDE = 28

@@ -9,7 +9,7 @@ from torch import Tensor
 from ts.torch_handler.base_handler import BaseHandler
 
 
-class PlainHandler(BaseHandler):  # type: ignore[misc]
+class PlainHandler(BaseHandler):  # type: ignore[misc]  # TorchServe has no types
     """Preprocess, inference, postprocess, one request at a time, torch eager."""
 
     def initialize(self, context: Any) -> None:
