@@ -83,7 +83,7 @@ def without_batching(home: Path, payload: bytes) -> AbstractContextManager[Runni
 
 def with_cache(home: Path, payload: bytes) -> AbstractContextManager[Running]:
     """This project, remembering every answer of the benchmark's payloads."""
-    return this_project(home, payload, handler={"cacheSize": 10_000})
+    return this_project(home, payload, handler={"cacheSize": 10_000, "metricsPeriod": 1})
 
 
 @contextmanager
