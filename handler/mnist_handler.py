@@ -6,6 +6,7 @@ requests ── payload.decode ──> pixels (B, 784) ── runtime ──> pr
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +17,7 @@ import msgspec
 import numpy as np
 import payload
 import runtime
+import telemetry
 import transport
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
@@ -36,10 +38,12 @@ class MnistHandler:
         self._description = self._describe(context)
         # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
         logging.getLogger().setLevel(logging.WARNING)
-        self._cache = None
-        if size := context.model_yaml_config["handler"]["cacheSize"]:
-            self._cache = cache.AnswerCache(self._compute, size)
-            logging.getLogger("ts.metrics").setLevel(logging.INFO)  # metrics travel as lines of the log
+        settings = context.model_yaml_config["handler"]
+        self._cache = cache.AnswerCache(self._compute, settings["cacheSize"]) if settings["cacheSize"] else None
+        self._recorder = None
+        if settings["metricsPeriod"]:
+            self._recorder = telemetry.Recorder(context.manifest["model"]["modelVersion"], self._cache)
+            self._recorder.start(settings["metricsPeriod"])
         transport.install()
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
@@ -59,7 +63,7 @@ class MnistHandler:
         else:
             bodies = (request.get("body", b"") for request in data)
             batch = [(body, _media_type(context, index)) for index, body in enumerate(bodies)]
-            answers = _recall(self._cache, batch, context) if self._cache else self._compute(batch)
+            answers = self._cache(batch) if self._cache else self._compute(batch)
         for index, (status, _) in enumerate(answers):
             context.set_response_content_type(index, "application/json")
             if status != HTTPStatus.OK:
@@ -67,8 +71,13 @@ class MnistHandler:
         return [body for _, body in answers]
 
     def _compute(self, requests: Sequence[cache.Request]) -> list[cache.Answer]:
+        began = time.perf_counter()
         pixels, errors = payload.decode(requests)
+        decoded = time.perf_counter()
         probabilities = self._runtime.probabilities(pixels)
+        inferred = time.perf_counter()
+        if self._recorder:
+            self._recorder.observe(telemetry.Batch(probabilities, errors, decoded - began, inferred - decoded))
         answers = _encode(probabilities)
         for index, error in errors.items():
             answers[index] = (error.status, error.body())
@@ -93,15 +102,6 @@ class MnistHandler:
             "model": self._runtime.metadata,
         }
         return msgspec.json.encode(description)
-
-
-def _recall(known: cache.AnswerCache, requests: Sequence[cache.Request], context: Any) -> list[cache.Answer]:
-    """Answer from the cache what it knows, and count that."""
-    before = known.hits
-    answers = known(requests)
-    if hits := known.hits - before:
-        context.metrics.add_counter("CacheHits", hits)
-    return answers
 
 
 def _media_type(context: Any, index: int) -> str:

@@ -22,12 +22,24 @@ Body = bytes | bytearray | memoryview
 Pixels = NDArray[np.float32]
 
 
-class PayloadError(Exception):
-    """A request that cannot be answered: an HTTP status, and a message that says what to send instead."""
+# Why a request is refused, in the words of the metrics, and the status that it gets.
+REASONS = {
+    "empty": HTTPStatus.BAD_REQUEST,
+    "malformed": HTTPStatus.BAD_REQUEST,
+    "media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "type": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "length": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "range": HTTPStatus.UNPROCESSABLE_ENTITY,
+}
 
-    def __init__(self, status: HTTPStatus, message: str) -> None:
+
+class PayloadError(Exception):
+    """A request that cannot be answered: one of `REASONS`, and a message that says what to send instead."""
+
+    def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
-        self.status = status
+        self.reason = reason
+        self.status = REASONS[reason]
 
     def body(self) -> bytes:
         """The error as JSON, in the shape of TorchServe's own errors."""
@@ -84,7 +96,7 @@ def _read(body: Body, media_type: str, row: Pixels) -> None:
         _read_binary(body, row)
     else:
         raise PayloadError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "media_type",
             f"Expected the header `Content-Type: application/json` (or application/octet-stream), "
             f"got {media_type[:80]!a}. {_SHAPE}",
         )
@@ -97,11 +109,11 @@ def _read_json(body: Body, row: Pixels) -> None:
     try:
         values = _JSON.decode(body).data
     except msgspec.ValidationError as error:
-        raise _unprocessable(f"{error}. {_SHAPE}") from None
+        raise PayloadError("type", f"{error}. {_SHAPE}") from None
     except (msgspec.DecodeError, RecursionError) as error:
         values = _read_lenient(body, str(error))
     if len(values) != PIXELS:
-        raise _unprocessable(f"Expected {PIXELS} numbers, got {len(values)} - at `$.data`. {_SHAPE}")
+        raise PayloadError("length", f"Expected {PIXELS} numbers, got {len(values)} - at `$.data`. {_SHAPE}")
     try:
         _ROW.pack_into(row.data, 0, *values)
     except OverflowError:  # beyond float32
@@ -137,13 +149,13 @@ def _read_lenient(body: bytes, reason: str) -> list[float]:
     wrong values.
     """
     if not body:
-        raise _bad_request(f"Expected a JSON object in the body, got nothing. {_SHAPE}")
+        raise PayloadError("empty", f"Expected a JSON object in the body, got nothing. {_SHAPE}")
     try:
         return msgspec.convert(json.loads(body), _Payload).data
     except msgspec.ValidationError as error:
-        raise _unprocessable(f"{error}. {_SHAPE}") from None
+        raise PayloadError("type", f"{error}. {_SHAPE}") from None
     except (ValueError, RecursionError):
-        raise _bad_request(f"Expected JSON in the body, got something else: {reason}. {_SHAPE}") from None
+        raise PayloadError("malformed", f"Expected JSON in the body, got something else: {reason}. {_SHAPE}") from None
 
 
 def _read_binary(body: Body, row: Pixels) -> None:
@@ -153,9 +165,10 @@ def _read_binary(body: Body, row: Pixels) -> None:
     elif size == PIXELS * 4:
         row[:] = np.frombuffer(body, "<f4")
     else:
-        raise _unprocessable(
+        raise PayloadError(
+            "length",
             f"Expected {PIXELS} bytes (uint8, 0 to 255) or {PIXELS * 4} bytes (little-endian float32, 0 to 1), "
-            f"got {size} - in the body. Send one value per pixel of a 28×28 image, row by row."
+            f"got {size} - in the body. Send one value per pixel of a 28×28 image, row by row.",
         )
 
 
@@ -166,12 +179,4 @@ def _range_error(values: Sequence[float]) -> PayloadError:
         message += " The values look like 0 to 255: divide each by 255."
     else:
         message += " Scale the image so that 0 is black and 1 is white."
-    return _unprocessable(message)
-
-
-def _bad_request(message: str) -> PayloadError:
-    return PayloadError(HTTPStatus.BAD_REQUEST, message)
-
-
-def _unprocessable(message: str) -> PayloadError:
-    return PayloadError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    return PayloadError("range", message)

@@ -81,10 +81,12 @@ class Gateway:
     @property
     def url(self) -> str:
         """Where clients on this machine reach it."""
-        listen = self.settings.listen
-        if (ip := listen.ip()) is not None and ip.is_unspecified:
-            listen = Address("127.0.0.1" if ip.version == 4 else "::1", listen.port)
-        return f"{'https' if self.settings.certificate else 'http'}://{listen}"
+        return f"{'https' if self.settings.certificate else 'http'}://{_here(self.settings.listen)}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus on this machine reaches it."""
+        return f"http://{_here(self.settings.metrics)}"
 
     @property
     def predict_url(self) -> str:
@@ -127,7 +129,9 @@ class Gateway:
         """
         if (running := self.process()) is not None:
             raise ServerError(f"The gateway runs already, as process {running.pid}: end it with scripts/stop.")
-        require_free(self.settings.listen.port, self._settings_path)
+        ports = [self.settings.listen.port, self.settings.metrics.port]
+        for port in ports:
+            require_free(port, self._settings_path)
         shutil.rmtree(self._configuration, ignore_errors=True)
         self._configuration.mkdir(parents=True, mode=0o700)
         self.logs.mkdir(exist_ok=True)
@@ -150,7 +154,7 @@ class Gateway:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=access, stderr=log, start_new_session=True
             )
-        self._daemon.remember(psutil.Process(self._child.pid), [self.settings.listen.port], temporary)
+        self._daemon.remember(psutil.Process(self._child.pid), ports, temporary)
 
     def wait_ready(self) -> None:
         """Wait until the service is healthy as clients see it.
@@ -272,6 +276,13 @@ class Gateway:
 def node_of(server: Server, *, draining: bool = False) -> Node:
     """A TorchServe of this machine as a node."""
     return Node(Address.parse(server.inference_url), Address.parse(server.management_url), draining)
+
+
+def _here(address: Address) -> Address:
+    """An address that something listens on, as this machine reaches it."""
+    if (ip := address.ip()) is not None and ip.is_unspecified:
+        return Address("127.0.0.1" if ip.version == 4 else "::1", address.port)
+    return address
 
 
 def _envoy() -> str:
