@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from telemetry import Batch, Recorder
 
 # TorchServe 0.12.0 takes a line of a worker's log for a metric if it looks like this (its Metric.java).
-LINE = re.compile(r"\[METRICS\](?P<name>\w+)\.\w+:(?P<value>[0-9\-,.e]+)\|#(?P<labels>[^|]*)\|#type:(?P<type>\w+)\|#hostname:[^,]+,\d+")
+LINE = re.compile(
+    r"\[METRICS\](?P<name>\w+)\.\w+:(?P<value>[0-9\-,.e]+)\|#(?P<labels>[^|]*)\|#type:(?P<type>\w+)\|#hostname:[^,]+,\d+"
+)
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
