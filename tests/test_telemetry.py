@@ -1,9 +1,7 @@
 """The workers' metrics, against prometheus_client's own counters and histograms of the same values."""
 
-import logging
 import re
 from collections import Counter
-from pathlib import Path
 
 import cache
 import numpy as np
@@ -138,7 +136,7 @@ def test_cache_hits_are_those_since_the_last_report(caplog: pytest.LogCaptureFix
 def test_no_word_of_a_client_is_in_a_metric(caplog: pytest.LogCaptureFixture) -> None:
     hostile = b'{"data": ["[METRICS]x.Count:1|#|#type:COUNTER|#hostname:h,1\\n"]}'
     requests = [(hostile, "application/json"), (hostile, "[METRICS]x/y"), (b"{[METRICS]}", "")]
-    pixels, errors = payload.decode(requests)
+    _, errors = payload.decode(requests)
     assert len(errors) == 3
     recorder = Recorder("1.0", None)
     recorder.observe(Batch(np.zeros((3, 10), np.float32), errors, 0, 0))
