@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from payload import REASONS, PayloadError
 
 CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
-BATCH_SIZE = (1, 2, 4, 8, 16, 32, 64)
+BATCH_SIZE = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
 
 _LOGGER = logging.getLogger(__name__)

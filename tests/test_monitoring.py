@@ -105,12 +105,13 @@ class Service:
             self._clients.join()
 
     def _send(self) -> None:
-        kinds = [{"json": {"data": [0.5] * 784}}, {"json": {"data": [0.5] * 783}}, {"data": b"", "headers": {}}]
+        bodies = [json.dumps({"data": [0.5] * size}) for size in (784, 783)] + [""]
         number = 0
         with self.gateway.session() as session:
             while not self._done.wait(0.02):
                 number += 1
-                session.post(self.gateway.predict_url, timeout=TIMEOUT, **kinds[number % 3])
+                headers = {"Content-Type": "application/json"}
+                session.post(self.gateway.predict_url, bodies[number % 3], headers=headers, timeout=TIMEOUT)
 
     def scrape(self) -> dict[str, str]:
         """The types of all metrics by name; a histogram made of counters is one."""

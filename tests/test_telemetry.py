@@ -1,7 +1,9 @@
 """The workers' metrics, against prometheus_client's own counters and histograms of the same values."""
 
 import re
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Sequence
+from http import HTTPStatus
 
 import cache
 import numpy as np
@@ -22,15 +24,22 @@ LINE = re.compile(
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
-def reported(log: pytest.LogCaptureFixture) -> Counter[str]:
-    """What TorchServe's counters add up to after all reports, by `name{labels}`."""
-    sums: Counter[str] = Counter()
+Series = tuple[str, frozenset[str]]  # a metric's name, and its labels as `name:value`
+
+
+def reported(log: pytest.LogCaptureFixture) -> dict[Series, float]:
+    """What TorchServe's counters add up to after all reports."""
+    sums: dict[Series, float] = defaultdict(float)
     for line in "\n".join(record.getMessage() for record in log.records if record.name == "telemetry").splitlines():
         match = LINE.fullmatch(line)
         assert match, line
         if match["type"] == "COUNTER":
-            sums[f"{match['name']}{{{match['labels']}}}"] += float(match["value"])  # type: ignore[assignment]
+            sums[series(match["name"], *match["labels"].split(","))] += float(match["value"])
     return sums
+
+
+def series(name: str, *labels: str) -> Series:
+    return name, frozenset(labels)
 
 
 def batches(count: int) -> list[Batch]:
@@ -73,21 +82,15 @@ def test_sums_are_those_of_prometheus_own_client(caplog: pytest.LogCaptureFixtur
         if number % 70 == 0:
             recorder.report()
     recorder.report()
-    expected = {}
-    for family in registry.collect():
-        for sample in family.samples:
-            if sample.value and not sample.name.endswith("_created"):
-                bound = {"le": str(float(sample.labels["le"])).replace("inf", "+Inf")} if "le" in sample.labels else {}
-                labels = {**sample.labels, **bound, "model_version": "1.0"}
-                expected[sample.name, frozenset(labels.items())] = pytest.approx(sample.value)
-    got = {}
-    for series, value in reported(caplog).items():
-        name, _, labels = series.rstrip("}").partition("{")
-        pairs = dict(label.split(":") for label in labels.split(","))
-        if "le" in pairs:
-            pairs["le"] = str(float(pairs["le"])).replace("inf", "+Inf")
-        got[name, frozenset(pairs.items())] = value
-    assert got == expected
+    expected = {
+        series(
+            sample.name, "model_version:1.0", *(f"{name}:{value}" for name, value in sample.labels.items())
+        ): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.value and not sample.name.endswith("_created")
+    }
+    assert reported(caplog) == pytest.approx(expected)
 
 
 def test_every_series_is_there_before_its_first_event(caplog: pytest.LogCaptureFixture) -> None:
@@ -125,12 +128,15 @@ def test_idle_worker_only_says_that_it_lives(caplog: pytest.LogCaptureFixture) -
 
 
 def test_cache_hits_are_those_since_the_last_report(caplog: pytest.LogCaptureFixture) -> None:
-    answers = cache.AnswerCache(lambda requests: [(payload.HTTPStatus.OK, b"")] * len(requests), 10)
+    def answer(requests: Sequence[cache.Request]) -> list[cache.Answer]:
+        return [(HTTPStatus.OK, b"")] * len(requests)
+
+    answers = cache.AnswerCache(answer, 10)
     recorder = Recorder("1.0", answers)
     for _ in range(4):
         answers([(b"a", "")])
         recorder.report()
-    assert reported(caplog)["mnist_cache_hits_total{model_version:1.0}"] == 3
+    assert reported(caplog) == {series("mnist_cache_hits_total", "model_version:1.0"): 3}
 
 
 def test_no_word_of_a_client_is_in_a_metric(caplog: pytest.LogCaptureFixture) -> None:
@@ -141,8 +147,9 @@ def test_no_word_of_a_client_is_in_a_metric(caplog: pytest.LogCaptureFixture) ->
     recorder = Recorder("1.0", None)
     recorder.observe(Batch(np.zeros((3, 10), np.float32), errors, 0, 0))
     recorder.report()
-    assert {name for name in reported(caplog) if "refusals" in name} == {
-        "mnist_refusals_total{status:422,reason:type,model_version:1.0}",
-        "mnist_refusals_total{status:415,reason:media_type,model_version:1.0}",
-        "mnist_refusals_total{status:400,reason:malformed,model_version:1.0}",
+    version = "model_version:1.0"
+    assert {each for each in reported(caplog) if each[0] == "mnist_refusals_total"} == {
+        series("mnist_refusals_total", "status:422", "reason:type", version),
+        series("mnist_refusals_total", "status:415", "reason:media_type", version),
+        series("mnist_refusals_total", "status:400", "reason:malformed", version),
     }
