@@ -1,6 +1,8 @@
 """The workers' metrics, against prometheus_client's own counters and histograms of the same values."""
 
+import gc
 import re
+import weakref
 from collections import defaultdict
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -13,15 +15,12 @@ import pytest
 import telemetry
 import yaml
 from environment import ROOT
-from numpy.typing import NDArray
 from telemetry import Batch, Recorder
 
 # TorchServe 0.12.0 takes a line of a worker's log for a metric if it looks like this (its Metric.java).
 LINE = re.compile(
     r"\[METRICS\](?P<name>\w+)\.\w+:(?P<value>[0-9\-,.e]+)\|#(?P<labels>[^|]*)\|#type:(?P<type>\w+)\|#hostname:[^,]+,\d+"
 )
-
-Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
 Series = tuple[str, frozenset[str]]  # a metric's name, and its labels as `name:value`
@@ -153,3 +152,13 @@ def test_no_word_of_a_client_is_in_a_metric(caplog: pytest.LogCaptureFixture) ->
         series("mnist_refusals_total", "status:415", "reason:media_type", version),
         series("mnist_refusals_total", "status:400", "reason:malformed", version),
     }
+
+
+def test_refused_body_is_not_kept() -> None:
+    recorder = Recorder("1.0", None)
+    _, errors = payload.decode([(b"{" + b" " * 60_000, "application/json")])
+    error = weakref.ref(errors[0])
+    recorder.observe(Batch(np.zeros((1, 10), np.float32), errors, 0, 0))
+    del errors
+    gc.collect()
+    assert error() is None, "its traceback holds the body"
