@@ -14,6 +14,10 @@ from environment import ROOT
 EXPECTED = {
     "mnist_handler.py": "handler/mnist_handler.py",
     "cache.py": "handler/cache.py",
+    "images.py": "handler/images.py",
+    "instances.py": "handler/instances.py",
+    "protocols.py": "handler/protocols.py",
+    "tensors.py": "handler/tensors.py",
     "network.py": "handler/network.py",
     "payload.py": "handler/payload.py",
     "runtime.py": "handler/runtime.py",
