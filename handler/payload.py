@@ -17,6 +17,7 @@ from typing import Any
 import images
 import msgspec
 import numpy as np
+import simdjson
 from numpy.typing import NDArray
 
 PIXELS = 784  # 28 × 28, row by row
@@ -55,6 +56,8 @@ class _Payload(msgspec.Struct):
     data: list[float]
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some systems begin every text with it
+_PARSER = simdjson.Parser()
 _JSON = msgspec.json.Decoder(_Payload)
 _ROW = struct.Struct(f"={PIXELS}f")  # packs a list three times faster than np.array converts it
 _SHAPE = 'Send {"data": [784 numbers from 0 to 1]}, one per pixel of a 28×28 image, row by row, 0 for black.'
@@ -73,12 +76,13 @@ def decode(requests: Sequence[tuple[Body, str]]) -> tuple[Pixels, dict[int, Payl
     """
     pixels = np.empty((len(requests), PIXELS), np.float32)
     errors: dict[int, PayloadError] = {}
-    for index, (body, media_type) in enumerate(requests):
-        try:
-            _read(body, media_type, pixels[index])
-        except PayloadError as error:
-            errors[index] = error
-            pixels[index] = 0
+    with np.errstate(over="raise"):
+        for index, (body, media_type) in enumerate(requests):
+            try:
+                _read(body, media_type, pixels[index])
+            except PayloadError as error:
+                errors[index] = error
+                pixels[index] = 0
     errors.update(take_out_of_range(pixels, lambda _: "$.data"))
     return pixels, errors
 
@@ -134,18 +138,43 @@ def _read(body: Body, media_type: str, row: Pixels) -> None:
 
 
 def _read_json(body: Body, row: Pixels) -> None:
+    body = bytes(body).removeprefix(_BYTE_ORDER_MARK)
+    if _read_plain(body, row):
+        return
     try:
         values = _JSON.decode(body).data
     except msgspec.ValidationError as error:
         raise PayloadError("type", f"{error}. {_SHAPE}") from None
     except (msgspec.DecodeError, RecursionError) as error:
-        values = _read_lenient(bytes(body), str(error))
+        values = _read_lenient(body, str(error))
     if len(values) != PIXELS:
         raise PayloadError("length", f"Expected {PIXELS} numbers, got {len(values)} - at `$.data`. {_SHAPE}")
     try:
         _ROW.pack_into(row.data, 0, *values)
     except OverflowError:  # beyond float32
         raise _range_error(values, "$.data") from None
+
+
+def _read_plain(body: bytes, row: Pixels) -> bool:
+    """Read what nearly all clients send, one object of nothing but 784 numbers, in half of msgspec's time.
+
+    Returns:
+        Whether that was it; if not, msgspec knows why.
+    """
+    # The document lives in the parser, which takes the next one only when this is gone: with the end of this function.
+    try:
+        document = _PARSER.parse(body)
+        if not isinstance(document, simdjson.Object) or len(document) != 1:
+            return False
+        numbers = document["data"]
+        if not isinstance(numbers, simdjson.Array) or len(numbers) != PIXELS:
+            return False
+        if body.find(b"[", body.find(b"[") + 1) != -1:  # the buffer is flat: a list within would go unseen
+            return False
+        row[:] = np.frombuffer(numbers.as_buffer(of_type="d"))
+    except (ValueError, TypeError, KeyError, RuntimeError, FloatingPointError):
+        return False
+    return True
 
 
 def _read_lenient(body: bytes, reason: str) -> list[float]:

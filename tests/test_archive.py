@@ -21,6 +21,7 @@ EXPECTED = {
     "network.py": "handler/network.py",
     "payload.py": "handler/payload.py",
     "runtime.py": "handler/runtime.py",
+    "telemetry.py": "handler/telemetry.py",
     "transport.py": "handler/transport.py",
     "model-config.yaml": "handler/model-config.yaml",
     "mnist.pt": "model_store/mnist.pt",
