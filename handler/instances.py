@@ -38,6 +38,8 @@ def read(document: dict[str, Any]) -> tuple[Pixels, dict[int, PayloadError]]:
             image, place = image["data"], place + ".data"
         places.append(place)
         try:
+            if isinstance(image, dict):
+                raise PayloadError("type", f"Object missing required field `data` - at `{place}`.")
             with np.errstate(over="ignore"):  # beyond float32 is infinite, and so out of range
                 pixels[index] = _numbers(image, place)
         except PayloadError as error:
