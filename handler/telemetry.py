@@ -140,7 +140,9 @@ def _refusal(status: int, reason: str) -> Series:
     return Series("mnist_refusals_total", (f"status:{int(status)}", f"reason:{reason}"))
 
 
-def _histogram(name: str, bounds: tuple[float, ...], values: Sequence[float] | NDArray[np.float32]) -> dict[Series, float]:
+def _histogram(
+    name: str, bounds: tuple[float, ...], values: Sequence[float] | NDArray[np.float32]
+) -> dict[Series, float]:
     """Counts of the values up to each bound, their sum and their number."""
     observed = np.asarray(values, np.float64)
     counts = np.bincount(np.searchsorted(bounds, observed), minlength=len(bounds) + 1).cumsum().tolist()
