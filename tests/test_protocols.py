@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import requests
 import ts
+from conftest import MakeGateway
 from contract import TIMEOUT, Service
 from numpy.typing import NDArray
 from PIL import Image
@@ -28,6 +29,7 @@ from tritonclient.http import (  # type: ignore[import-untyped]
     InferResult,
 )
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
+from workers import stuck
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 Answers = list[dict[str, Any]]
@@ -200,6 +202,40 @@ def test_neighbours_with_many_images_get_their_own_answers(service: Service, sam
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(ask, counts))
     assert answers == [expected[:count] if count else 422 for count in counts]
+
+
+def test_client_of_v2_learns_what_it_needs_before_it_asks(
+    make_gateway: MakeGateway, node: Server, sample: Sample, tmp_path: Path
+) -> None:
+    key = "a-key-of-the-tests"
+    (tmp_path / "keys").write_text(key)
+    with make_gateway(node, keys=str(tmp_path / "keys")).running() as gateway:
+        service = Service.gateway(gateway.url, key)
+        with InferenceServerClient(str(gateway.settings.listen), network_timeout=TIMEOUT) as client:
+            assert client.is_server_live()
+            assert client.is_server_ready()
+            assert client.is_model_ready("mnist")
+            assert not client.is_model_ready("other")
+            assert client.get_server_metadata()["name"] == "mnist-torchserve"
+            with pytest.raises(InferenceServerException) as caught:
+                infer(Service.gateway(gateway.url), client, sample[0][:2])
+            assert caught.value.status() == "401"
+
+            metadata = client.get_model_metadata("mnist")
+            answer = infer(service, client, sample[0][:2]).get_response()
+            assert metadata["name"] == answer["model_name"]
+            assert metadata["versions"] == [answer["model_version"]]
+            assert metadata["inputs"] == [{"name": "pixels", "datatype": "FP32", "shape": [-1, 784]}]
+            assert metadata["outputs"] == [
+                {"name": output["name"], "datatype": output["datatype"], "shape": [-1]} for output in answer["outputs"]
+            ]
+            with stuck(node):
+                assert client.is_server_live()
+                assert not client.is_server_ready()
+                assert not client.is_model_ready("mnist")
+                readiness = requests.get(f"{gateway.url}/v1/models/mnist", timeout=TIMEOUT)
+                assert (readiness.status_code, readiness.json()) == (503, {"name": "mnist", "ready": False})
+        assert requests.get(f"{gateway.url}/v1/models", timeout=TIMEOUT).json() == {"models": ["mnist"]}
 
 
 class Stub:
