@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import demo
 import envoy_config
 import gateway_settings
 import health
@@ -88,6 +89,11 @@ class Gateway:
     def predict_url(self) -> str:
         """The prediction's route."""
         return f"{self.url}/predict"
+
+    @property
+    def demo_url(self) -> str | None:
+        """The page to draw on; None if it is not served."""
+        return f"{self.url}{demo.PATH}" if self.settings.demo else None
 
     @property
     def nodes(self) -> Sequence[Node]:
