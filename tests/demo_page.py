@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, sync_playwright
 
@@ -18,18 +19,26 @@ def arc(x: float, y: float, width: float, height: float, start: float, end: floa
     return [(x + width / 2 * math.cos(angle), y + height / 2 * math.sin(angle)) for angle in angles]
 
 
-# The ten digits as one learns to write them: strokes, each a line through points.
+def line(*corners: Point) -> list[Point]:
+    """Straight from corner to corner, in steps."""
+    points = []
+    for (x, y), (to_x, to_y) in pairwise(corners):
+        points += [(x + (to_x - x) * step / 4, y + (to_y - y) * step / 4) for step in range(4)]
+    return [*points, corners[-1]]
+
+
+# The ten digits as one learns to write them, stroke by stroke.
 STROKES: dict[int, list[list[Point]]] = {
     0: [arc(50, 50, 40, 62, -70, 290)],
-    1: [[(42, 30), (53, 18), (51, 82)]],
-    2: [[*arc(49, 34, 36, 32, -170, 40), (32, 80), (72, 79)]],
-    3: [[*arc(47, 34, 32, 30, -150, 95), *arc(47, 65, 38, 32, -85, 150)]],
-    4: [[(45, 18), (28, 56), (72, 55)], [(62, 30), (59, 84)]],
-    5: [[(40, 20), (37, 46), *arc(47, 63, 40, 36, -110, 150)], [(40, 20), (70, 19)]],
+    1: [line((42, 30), (53, 18), (51, 82))],
+    2: [arc(49, 34, 36, 32, -170, 40) + line((32, 80), (72, 79))],
+    3: [arc(47, 34, 32, 30, -150, 95) + arc(47, 65, 38, 32, -85, 150)],
+    4: [line((45, 18), (28, 56), (72, 55)), line((62, 30), (59, 84))],
+    5: [line((40, 20), (37, 46)) + arc(47, 63, 40, 36, -110, 150), line((40, 20), (70, 19))],
     6: [[(62, 17), (44, 34), (35, 58), *arc(50, 65, 32, 34, -190, 170)]],
-    7: [[(29, 22), (70, 21), (58, 46), (46, 83)]],
-    8: [[*arc(50, 34, 30, 30, -40, -270), *arc(50, 66, 36, 34, -90, 270), *arc(50, 34, 30, 30, 90, -40)]],
-    9: [[*arc(50, 36, 34, 34, -20, -360), (66, 30), (62, 58), (55, 84)]],
+    7: [line((29, 22), (70, 21), (46, 83))],
+    8: [arc(50, 34, 30, 30, -40, -270) + arc(50, 66, 36, 34, -90, 270) + arc(50, 34, 30, 30, 90, -40)],
+    9: [arc(50, 36, 34, 34, -20, -360) + line((66, 30), (62, 58), (55, 84))],
 }
 
 
@@ -110,7 +119,7 @@ class DemoPage:
     def reading(self) -> tuple[int, float]:
         """Wait until the drawing is read: the prediction, and the confidence in percent."""
         sentence = self.says(re.compile("ead as .*%"))
-        found = re.search(r"ead as (\d) with a confidence of (?:only )?([\d.]+)%", sentence)
+        found = re.search(r"ead as (\d) with a confidence of (?:under )?([\d.]+)%", sentence)
         assert found is not None, sentence
         assert self.page.get_by_label("Prediction").inner_text() == found[1]
         return int(found[1]), float(found[2])
@@ -124,7 +133,7 @@ class DemoPage:
 
     def _note_message(self, message: ConsoleMessage) -> None:
         # An answer that is no 200 is an error to the console, and not to us.
-        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
             self.complaints.append(message.text)
 
     def _note_request(self, request: Request) -> None:

@@ -48,23 +48,25 @@ async function ask() {
 }
 
 function show({ prediction, confidence }, pixels) {
-  const percent = `${(Math.floor(confidence * 1000) / 10).toFixed(1)}%`; // rounded down: certainty is not claimed
+  const tenths = Math.floor(confidence * 1000); // rounded down: certainty is not claimed
+  const percent = tenths ? `${(tenths / 10).toFixed(1)}%` : "under 0.1%";
   const unsure = confidence < UNSURE;
   at("prediction").textContent = prediction;
-  at("prediction").classList.toggle("unsure", unsure);
+  at("prediction").className = unsure ? "unsure" : "";
   at("confidence").textContent = percent;
   at("bar").value = confidence;
   if (at("key-form").contains(document.activeElement)) at("sheet").focus();
   at("key-form").hidden = true;
   picture(pixels, `What the model saw when it read ${prediction}`);
   if (pad.isDown || answered !== drawn) say(""); // a screen reader is not told of every stage
-  else if (unsure) say(`This may be no digit: it is read as ${prediction} with a confidence of only ${percent}.`, "unsure");
+  else if (unsure) say(`This may be no digit: it is read as ${prediction} with a confidence of ${percent}.`, "unsure");
   else say(`Read as ${prediction} with a confidence of ${percent}.`);
 }
 
 function forget() {
-  at("prediction").textContent = at("confidence").textContent = "–";
-  at("prediction").classList.remove("unsure");
+  at("prediction").textContent = "?";
+  at("prediction").className = "none";
+  at("confidence").textContent = "–";
   at("bar").value = 0;
   picture(new Uint8Array(SIDE * SIDE), "What the model saw: nothing yet");
   say("Nothing is drawn yet.");
