@@ -165,10 +165,9 @@ def test_real_digits_stay_as_they_are(open_page: Open) -> None:
     pixels, labels = digits.sample()
     for digit in range(10):
         tab.page.get_by_role("button", name=f"A real {digit}").click()
-        assert tab.reading()[0] == digit
+        tab.says(f"Read as {digit}")
         real = pixels[labels == digit][0].astype(int)
         assert np.abs(np.array(tab.seen()) - real).mean() < 1
-        tab.clear()
 
 
 @pytest.mark.parametrize("paper", ["black", "white", "transparent"])
@@ -176,7 +175,7 @@ def test_dropped_picture_is_cropped_scaled_centred_and_turned_light_on_dark(open
     """A real digit enlarged tenfold, in a corner of a page: undone to the pixel."""
     tab = open_page()
     pixels, labels = digits.sample()
-    for real, label in zip(pixels[:4], labels[:4], strict=True):
+    for real, label in zip(pixels[:2], labels[:2], strict=True):  # 7 and 2
         page = np.zeros((420, 560), np.uint8)
         page[100:380, 10:290] = real.reshape(28, 28).repeat(10, 0).repeat(10, 1)
         if paper == "white":
@@ -184,9 +183,8 @@ def test_dropped_picture_is_cropped_scaled_centred_and_turned_light_on_dark(open
         elif paper == "transparent":
             page = np.stack([np.full_like(page, 255 * (label % 2)), page], axis=2)  # black ink, or white
         tab.drop(picture(page))
-        assert tab.reading()[0] == label
+        tab.says(f"Read as {label}")
         assert np.abs(np.array(tab.seen()) - real).mean() < 1
-        tab.clear()
 
 
 def test_chosen_photograph_is_read(open_page: Open, tmp_path: Path) -> None:
@@ -294,13 +292,13 @@ def test_key_is_asked_for_and_kept_in_memory_alone(
         assert not field.is_visible()
         tab.draw(STROKES[9])
         tab.says("This service asks for an API key.")
-        for wrong in ("guess", "schlüssel"):
-            field.fill(wrong)
+        field.fill("schlüssel")  # no header can carry it
+        tab.page.keyboard.press("Enter")
+        tab.says("That API key is not valid here.")
+        field.fill("guess")
+        with tab.page.expect_response(lambda answer: answer.status == 401):
             tab.page.keyboard.press("Enter")
-            tab.says("That API key is not valid here.")
-            tab.clear()
-            tab.draw(STROKES[9])
-            tab.says("That API key is not valid here.")
+        tab.says("That API key is not valid here.")
         field.fill(KEY)
         tab.page.get_by_role("button", name="Use it").click()
         assert tab.reading()[0] == 9
