@@ -343,7 +343,9 @@ def test_everything_is_done_by_keyboard(open_page: Open) -> None:
 
     press("Tab")
     assert focused(tab.page) == ("Sheet to draw on", True)
-    draw(*["ArrowLeft"] * 6, "Space", *["ArrowRight"] * 12, *["End", "ArrowDown"] * 6, "ArrowDown", "Space")
+    draw(*["ArrowLeft"] * 6, "Space", *["ArrowRight"] * 12, *["End", "ArrowDown"] * 6, "ArrowDown")
+    tab.says("Drawing …")
+    press("Space")
     assert tab.reading()[0] == 7
     draw("ArrowUp", "ArrowUp")
     assert tab.reading()[0] == 7, "a lifted pen leaves no trace"

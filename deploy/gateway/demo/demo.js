@@ -6,7 +6,6 @@ import { KeyError, predict } from "./service.js";
 
 const UNSURE = 0.5; // below it, the model itself thinks it more likely wrong than right
 const PAUSE = 60; // ms between an answer and the next request
-const TYPES = ["image/png", "image/jpeg"];
 
 const at = (id) => document.getElementById(id);
 const pad = new Pad(at("sheet"));
@@ -21,7 +20,7 @@ pad.addEventListener("change", () => {
   at("clear").disabled = pad.isBlank;
   at("invitation").hidden = !pad.isBlank;
   if (pad.isBlank) return forget();
-  if (at("status").className !== "error") say("");
+  if (at("status").className !== "error") wait();
   ask();
 });
 
@@ -58,7 +57,7 @@ function show({ prediction, confidence }, pixels) {
   if (at("key-form").contains(document.activeElement)) at("sheet").focus();
   at("key-form").hidden = true;
   picture(pixels, `What the model saw when it read ${prediction}`);
-  if (pad.isDown || answered !== drawn) say(""); // a screen reader is not told of every stage
+  if (pad.isDown || answered !== drawn) wait(); // a screen reader is not told of every stage
   else if (unsure) say(`This may be no digit: it is read as ${prediction} with a confidence of ${percent}.`, "unsure");
   else say(`Read as ${prediction} with a confidence of ${percent}.`);
 }
@@ -70,6 +69,10 @@ function forget() {
   at("bar").value = 0;
   picture(new Uint8Array(SIDE * SIDE), "What the model saw: nothing yet");
   say("Nothing is drawn yet.");
+}
+
+function wait() {
+  say(pad.isDown ? "Drawing …" : "");
 }
 
 /** Say one sentence, to a screen reader as well. @param {"" | "unsure" | "error"} kind */
@@ -86,12 +89,10 @@ function picture(pixels, label) {
 }
 
 async function open(file) {
-  const refused = `${file.name || "This"} is not a picture that can be read: choose a PNG or JPEG.`;
-  if (!TYPES.includes(file.type)) return say(refused, "error");
   try {
     pad.show(await createImageBitmap(file));
   } catch {
-    say(refused, "error");
+    say(`${file.name} is not a picture that can be read: choose a PNG or JPEG.`, "error");
   }
 }
 
