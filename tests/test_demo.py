@@ -226,6 +226,12 @@ def test_undo_goes_back_through_all_that_was_done(open_page: Open) -> None:
     tab.page.keyboard.press("Control+z")
     tab.says("Nothing is drawn yet.")
     assert undo.is_disabled()
+    tab.page.mouse.move(*tab.on_screen([(50, 20)])[0])
+    tab.page.mouse.down()
+    tab.page.keyboard.press("Control+z")
+    tab.page.mouse.move(*tab.on_screen([(50, 80)])[0])
+    tab.says("Nothing is drawn yet.")
+    assert undo.is_disabled()
 
 
 # What can go wrong

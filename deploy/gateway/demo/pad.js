@@ -50,17 +50,20 @@ export class Pad extends EventTarget {
   }
 
   undo() {
+    this.#lift(); // a stroke ends with the sheet that it is on
     if (!this.canUndo) return;
     this.#sheets.pop();
     this.#changed();
   }
 
   clear() {
+    this.#lift();
     if (!this.isBlank) this.#put(BLANK);
   }
 
   /** Put a picture's ink on a new sheet. @param {CanvasImageSource} picture with `width` and `height` */
   show(picture) {
+    this.#lift();
     const scale = Math.min(1, this.#canvas.width / Math.max(picture.width, picture.height));
     const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
     const context = new OffscreenCanvas(width, height).getContext("2d");
