@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import demo
 import envoy_config
 import gateway_settings
 import psutil
@@ -90,6 +91,11 @@ class Gateway(Service):
     def predict_url(self) -> str:
         """The prediction's route."""
         return f"{self.url}/predict"
+
+    @property
+    def demo_url(self) -> str | None:
+        """The page to draw on; None if it is not served."""
+        return f"{self.url}{demo.PATH}" if self.settings.demo else None
 
     @property
     def nodes(self) -> Sequence[Node]:
