@@ -5,7 +5,9 @@ requests ── payload.decode ──> pixels (B, 784) ── runtime ──> pr
                   └─ error of one request: its own answer; its neighbours never notice
 """
 
+import faulthandler
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -16,9 +18,16 @@ import msgspec
 import numpy as np
 import payload
 import runtime
+import telemetry
 import transport
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
+
+# An upright stroke, which no reader of digits takes for anything but a 1.
+_GOLDEN_DIGIT = 1
+_GOLDEN_PAYLOAD = msgspec.json.encode(
+    {"data": [float(4 <= row < 24 and 13 <= column < 15) for row in range(28) for column in range(28)]}
+)
 
 
 class MnistHandler:
@@ -28,18 +37,22 @@ class MnistHandler:
         """Load the weights and run once, so that the first request finds everything warm.
 
         Raises:
-            RuntimeError: the archive's weights are missing or broken; TorchServe logs it and retries.
+            RuntimeError: the archive's weights are missing, broken or wrong; TorchServe logs it and retries.
         """
         properties = context.system_properties
         self._runtime = runtime.load(Path(properties["model_dir"]), properties["gpu_id"])
         self._runtime.probabilities(np.zeros((properties["batch_size"], payload.PIXELS), np.float32))
+        self._make_golden_prediction()
         self._description = self._describe(context)
+        self._timeout = context.model_yaml_config["responseTimeout"]  # s
         # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
         logging.getLogger().setLevel(logging.WARNING)
-        self._cache = None
-        if size := context.model_yaml_config["handler"]["cacheSize"]:
-            self._cache = cache.AnswerCache(self._compute, size)
-            logging.getLogger("ts.metrics").setLevel(logging.INFO)  # metrics travel as lines of the log
+        settings = context.model_yaml_config["handler"]
+        self._cache = cache.AnswerCache(self._compute, settings["cacheSize"]) if settings["cacheSize"] else None
+        self._recorder = None
+        if settings["metricsPeriod"]:
+            self._recorder = telemetry.Recorder(context.manifest["model"]["modelVersion"], self._cache)
+            self._recorder.start(settings["metricsPeriod"])
         transport.install()
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
@@ -55,11 +68,11 @@ class MnistHandler:
         # Only the management API asks without any input. A client's own `describe` header arrives with a body, and
         # is ignored, as is `explain`: no request can change what its neighbours in a batch get.
         if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
-            answers = [(HTTPStatus.OK, self._description)]
+            answers = [(HTTPStatus.OK, self._describe_if_healthy())]
         else:
             bodies = (request.get("body", b"") for request in data)
             batch = [(body, _media_type(context, index)) for index, body in enumerate(bodies)]
-            answers = _recall(self._cache, batch, context) if self._cache else self._compute(batch)
+            answers = self._cache(batch) if self._cache else self._compute(batch)
         for index, (status, _) in enumerate(answers):
             context.set_response_content_type(index, "application/json")
             if status != HTTPStatus.OK:
@@ -67,12 +80,40 @@ class MnistHandler:
         return [body for _, body in answers]
 
     def _compute(self, requests: Sequence[cache.Request]) -> list[cache.Answer]:
+        began = time.perf_counter()
         pixels, errors = payload.decode(requests)
+        decoded = time.perf_counter()
         probabilities = self._runtime.probabilities(pixels)
+        inferred = time.perf_counter()
+        if self._recorder:
+            self._recorder.observe(telemetry.Batch(probabilities, errors, decoded - began, inferred - decoded))
         answers = _encode(probabilities)
         for index, error in errors.items():
             answers[index] = (error.status, error.body())
         return answers
+
+    def _describe_if_healthy(self) -> bytes:
+        """The description, which tells that the model works; TorchServe makes a 503 of the error."""
+        # TorchServe waits without end for a description, so a worker that hangs must end itself to be replaced.
+        faulthandler.dump_traceback_later(self._timeout, exit=True)
+        try:
+            self._make_golden_prediction()
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        return self._description
+
+    def _make_golden_prediction(self) -> None:
+        """Read a digit as for any client, but uncounted.
+
+        Raises:
+            RuntimeError: it is taken for another.
+        """
+        pixels, _ = payload.decode([(_GOLDEN_PAYLOAD, "application/json")])
+        if self._runtime.probabilities(pixels)[0, _GOLDEN_DIGIT] < 0.5:
+            raise RuntimeError(
+                "The weights take an upright stroke for something else than a 1. Restore them with `git checkout "
+                "model_store` or make them anew with `scripts/train`, then build the archive with `scripts/archive`."
+            )
 
     def _describe(self, context: Any) -> bytes:
         description = {
@@ -93,15 +134,6 @@ class MnistHandler:
             "model": self._runtime.metadata,
         }
         return msgspec.json.encode(description)
-
-
-def _recall(known: cache.AnswerCache, requests: Sequence[cache.Request], context: Any) -> list[cache.Answer]:
-    """Answer from the cache what it knows, and count that."""
-    before = known.hits
-    answers = known(requests)
-    if hits := known.hits - before:
-        context.metrics.add_counter("CacheHits", hits)
-    return answers
 
 
 def _media_type(context: Any, index: int) -> str:

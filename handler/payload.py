@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 import msgspec
 import numpy as np
+import simdjson
 from numpy.typing import NDArray
 
 PIXELS = 784  # 28 × 28, row by row
@@ -21,12 +22,24 @@ Body = bytes | bytearray | memoryview
 Pixels = NDArray[np.float32]
 
 
-class PayloadError(Exception):
-    """A request that cannot be answered: an HTTP status, and a message that says what to send instead."""
+# Why a request is refused, in the words of the metrics, and the status that it gets.
+REASONS = {
+    "empty": HTTPStatus.BAD_REQUEST,
+    "malformed": HTTPStatus.BAD_REQUEST,
+    "media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "type": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "length": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "range": HTTPStatus.UNPROCESSABLE_ENTITY,
+}
 
-    def __init__(self, status: HTTPStatus, message: str) -> None:
+
+class PayloadError(Exception):
+    """A request that cannot be answered: one of `REASONS`, and a message that says what to send instead."""
+
+    def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
-        self.status = status
+        self.reason = reason
+        self.status = REASONS[reason]
 
     def body(self) -> bytes:
         """The error as JSON, in the shape of TorchServe's own errors."""
@@ -38,6 +51,8 @@ class _Payload(msgspec.Struct):
     data: list[float]
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some systems begin every text with it
+_PARSER = simdjson.Parser()
 _JSON = msgspec.json.Decoder(_Payload)
 _ROW = struct.Struct(f"={PIXELS}f")  # packs a list three times faster than np.array converts it
 _SHAPE = 'Send {"data": [784 numbers from 0 to 1]}, one per pixel of a 28×28 image, row by row, 0 for black.'
@@ -56,12 +71,13 @@ def decode(requests: Sequence[tuple[Body, str]]) -> tuple[Pixels, dict[int, Payl
     """
     pixels = np.empty((len(requests), PIXELS), np.float32)
     errors: dict[int, PayloadError] = {}
-    for index, (body, media_type) in enumerate(requests):
-        try:
-            _read(body, media_type, pixels[index])
-        except PayloadError as error:
-            errors[index] = error
-            pixels[index] = 0
+    with np.errstate(over="raise"):
+        for index, (body, media_type) in enumerate(requests):
+            try:
+                _read(body, media_type, pixels[index])
+            except PayloadError as error:
+                errors[index] = error
+                pixels[index] = 0
     # One pass over the whole batch, written so that NaN counts as outside.
     inside = ((pixels >= 0) & (pixels <= 1)).all(axis=1)
     for index in np.flatnonzero(~inside).tolist():
@@ -80,25 +96,50 @@ def _read(body: Body, media_type: str, row: Pixels) -> None:
         _read_binary(body, row)
     else:
         raise PayloadError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "media_type",
             f"Expected the header `Content-Type: application/json` (or application/octet-stream), "
             f"got {media_type[:80]!a}. {_SHAPE}",
         )
 
 
 def _read_json(body: Body, row: Pixels) -> None:
+    body = bytes(body).removeprefix(_BYTE_ORDER_MARK)
+    if _read_plain(body, row):
+        return
     try:
         values = _JSON.decode(body).data
     except msgspec.ValidationError as error:
-        raise _unprocessable(f"{error}. {_SHAPE}") from None
+        raise PayloadError("type", f"{error}. {_SHAPE}") from None
     except (msgspec.DecodeError, RecursionError) as error:
-        values = _read_lenient(bytes(body), str(error))
+        values = _read_lenient(body, str(error))
     if len(values) != PIXELS:
-        raise _unprocessable(f"Expected {PIXELS} numbers, got {len(values)} - at `$.data`. {_SHAPE}")
+        raise PayloadError("length", f"Expected {PIXELS} numbers, got {len(values)} - at `$.data`. {_SHAPE}")
     try:
         _ROW.pack_into(row.data, 0, *values)
     except OverflowError:  # beyond float32
         raise _range_error(values) from None
+
+
+def _read_plain(body: bytes, row: Pixels) -> bool:
+    """Read what nearly all clients send, one object of nothing but 784 numbers, in half of msgspec's time.
+
+    Returns:
+        Whether that was it; if not, msgspec knows why.
+    """
+    # The document lives in the parser, which takes the next one only when this is gone: with the end of this function.
+    try:
+        document = _PARSER.parse(body)
+        if not isinstance(document, simdjson.Object) or len(document) != 1:
+            return False
+        numbers = document["data"]
+        if not isinstance(numbers, simdjson.Array) or len(numbers) != PIXELS:
+            return False
+        if body.find(b"[", body.find(b"[") + 1) != -1:  # the buffer is flat: a list within would go unseen
+            return False
+        row[:] = np.frombuffer(numbers.as_buffer(of_type="d"))
+    except (ValueError, TypeError, KeyError, RuntimeError, FloatingPointError):
+        return False
+    return True
 
 
 def _read_lenient(body: bytes, reason: str) -> list[float]:
@@ -108,13 +149,13 @@ def _read_lenient(body: bytes, reason: str) -> list[float]:
     wrong values.
     """
     if not body:
-        raise _bad_request(f"Expected a JSON object in the body, got nothing. {_SHAPE}")
+        raise PayloadError("empty", f"Expected a JSON object in the body, got nothing. {_SHAPE}")
     try:
         return msgspec.convert(json.loads(body), _Payload).data
     except msgspec.ValidationError as error:
-        raise _unprocessable(f"{error}. {_SHAPE}") from None
+        raise PayloadError("type", f"{error}. {_SHAPE}") from None
     except (ValueError, RecursionError):
-        raise _bad_request(f"Expected JSON in the body, got something else: {reason}. {_SHAPE}") from None
+        raise PayloadError("malformed", f"Expected JSON in the body, got something else: {reason}. {_SHAPE}") from None
 
 
 def _read_binary(body: Body, row: Pixels) -> None:
@@ -124,9 +165,10 @@ def _read_binary(body: Body, row: Pixels) -> None:
     elif size == PIXELS * 4:
         row[:] = np.frombuffer(body, "<f4")
     else:
-        raise _unprocessable(
+        raise PayloadError(
+            "length",
             f"Expected {PIXELS} bytes (uint8, 0 to 255) or {PIXELS * 4} bytes (little-endian float32, 0 to 1), "
-            f"got {size} - in the body. Send one value per pixel of a 28×28 image, row by row."
+            f"got {size} - in the body. Send one value per pixel of a 28×28 image, row by row.",
         )
 
 
@@ -137,12 +179,4 @@ def _range_error(values: Sequence[float]) -> PayloadError:
         message += " The values look like 0 to 255: divide each by 255."
     else:
         message += " Scale the image so that 0 is black and 1 is white."
-    return _unprocessable(message)
-
-
-def _bad_request(message: str) -> PayloadError:
-    return PayloadError(HTTPStatus.BAD_REQUEST, message)
-
-
-def _unprocessable(message: str) -> PayloadError:
-    return PayloadError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    return PayloadError("range", message)

@@ -1,9 +1,15 @@
 """A process that outlives the script that starts it: remembered in a file, found again by the next, ended for good."""
 
+import fcntl
 import json
+import os
 import shutil
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Self
 
 import psutil
 from ports import is_taken
@@ -24,14 +30,15 @@ class Daemon:
 
     def process(self) -> psutil.Process | None:
         """The process, if it runs."""
-        try:
-            state = json.loads(self._state.read_text())
-            process = psutil.Process(state["pid"])
-        except (OSError, ValueError, psutil.NoSuchProcess):
+        state = self._remembered()
+        if state is None or not psutil.pid_exists(state["pid"]):
             return None
-        # A PID is given again; its time of creation is not.
-        same = process.create_time() == state["created"] and process.status() != psutil.STATUS_ZOMBIE
-        return process if same else None
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(state["pid"])
+            # A PID is given again; its time of creation is not.
+            if process.create_time() == state["created"] and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
 
     def temporary(self) -> Path:
         """Its temporary folder.
@@ -40,12 +47,26 @@ class Daemon:
             FileNotFoundError: no process is remembered.
 
         """
-        return Path(json.loads(self._state.read_text())["temporary"])
+        state = self._remembered()
+        if state is None:
+            raise FileNotFoundError(f"{self._state} remembers no process.")
+        return Path(state["temporary"])
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Within, nobody else starts or ends it; what a process that died has left is cleared away first."""
+        self._state.parent.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            if self.process() is None:
+                self._forget()
+            yield
 
     def remember(self, process: psutil.Process, ports: list[int], temporary: str) -> None:
         """Make this the process, with the TCP ports that it listens on; `temporary` is deleted when it is ended."""
         state = {"pid": process.pid, "created": process.create_time(), "ports": ports, "temporary": temporary}
-        self._state.write_text(json.dumps(state))
+        aside = self._state.with_suffix(".new")
+        aside.write_text(json.dumps(state))
+        aside.replace(self._state)
 
     def end(self, timeout: float) -> bool:
         """End it with its children, by force after `timeout` s, and wait until its ports are free.
@@ -54,18 +75,93 @@ class Daemon:
             Whether there was anything to end.
 
         """
-        process = self.process()
-        if process is not None:
-            family = [process, *process.children(recursive=True)]
-            process.terminate()
-            _, alive = psutil.wait_procs(family, timeout=timeout)
-            for survivor in alive:
-                survivor.kill()
-            psutil.wait_procs(alive)
-        if self._state.exists():
-            state = json.loads(self._state.read_text())
-            while process is not None and any(is_taken(port) for port in state["ports"]):
-                time.sleep(_POLL)
+        if not self._state.parent.is_dir():
+            return False
+        with self._alone():
+            process = self.process()
+            if process is not None:
+                _end(process, timeout)
+                while any(is_taken(port) for port in (self._remembered() or {"ports": []})["ports"]):
+                    time.sleep(_POLL)
+            self._forget()
+            return process is not None
+
+    def _remembered(self) -> dict[str, Any] | None:
+        """What the state file says; None where it is missing or damaged."""
+        try:
+            state: dict[str, Any] = json.loads(self._state.read_text())
+            return state if {"pid", "created", "ports", "temporary"} <= state.keys() else None
+        except (OSError, ValueError, AttributeError):
+            return None
+
+    def _forget(self) -> None:
+        if (state := self._remembered()) is not None:
             shutil.rmtree(state["temporary"], ignore_errors=True)
-            self._state.unlink()
-        return process is not None
+        self._state.unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        folder = os.open(self._state.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+
+class Service(ABC):
+    """What is started in the background, becomes ready, and is stopped without a trace.
+
+    Args:
+        state: the file that remembers its process.
+
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._daemon = Daemon(state)
+
+    def process(self) -> psutil.Process | None:
+        """Its process, if it runs."""
+        return self._daemon.process()
+
+    def start(self) -> None:
+        """Start it; of two starts at once the second finds the first's process running.
+
+        Raises:
+            ServerError: it runs already, a port is taken, or it does not start; the message says which.
+
+        """
+        with self._daemon.starting():
+            self._launch()
+
+    @abstractmethod
+    def _launch(self) -> None:
+        """Start its process, and remember it."""
+
+    @abstractmethod
+    def wait_ready(self) -> None:
+        """Wait until it does its work."""
+
+    @abstractmethod
+    def stop(self) -> bool:
+        """Stop it; return whether there was anything to stop."""
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Start, wait until ready, and stop at the end."""
+        self.start()
+        try:
+            self.wait_ready()
+            yield self
+        finally:
+            self.stop()
+
+
+def _end(process: psutil.Process, timeout: float) -> None:
+    with suppress(psutil.NoSuchProcess):
+        family = [process, *process.children(recursive=True)]
+        process.terminate()
+        _, alive = psutil.wait_procs(family, timeout=timeout)
+        for survivor in alive:
+            survivor.kill()
+        psutil.wait_procs(alive)

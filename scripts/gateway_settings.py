@@ -65,6 +65,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     """settings.toml; what each means is said there."""
 
     listen: str = "127.0.0.1:8000"
+    metrics: str = "127.0.0.1:8001"
     keys: str = ""
     without_keys: bool = False
     certificate: str = ""
@@ -77,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Settings that can be used as they are: addresses parsed, files read."""
 
     listen: Address
+    metrics: Address
     keys: list[str]
     certificate: str  # PEM, as are the next two; empty if not set
     private_key: str
@@ -95,6 +97,7 @@ def load(path: Path) -> Settings:
         file = msgspec.toml.decode(path.read_bytes(), type=_File)
         settings = Settings(
             listen=Address.parse(file.listen),
+            metrics=Address.parse(file.metrics),
             keys=_keys(path.parent / file.keys) if file.keys else [],
             certificate=_pem(path.parent, file.certificate, "CERTIFICATE"),
             private_key=_pem(path.parent, file.private_key, "PRIVATE KEY"),
@@ -111,6 +114,8 @@ def _require_safe(settings: Settings, without_keys: bool, path: Path) -> None:
     ip = settings.listen.ip()
     if ip is None:
         raise SettingsError(f"Expected an IP address in `listen`, got `{settings.listen}`; in {path}.")
+    if settings.metrics.ip() is None:
+        raise SettingsError(f"Expected an IP address in `metrics`, got `{settings.metrics}`; in {path}.")
     if not ip.is_loopback and not settings.keys and not without_keys:
         raise SettingsError(
             f"`listen` is {settings.listen}, which other machines reach, and there are no keys: "

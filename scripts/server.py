@@ -7,8 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,12 +15,14 @@ import environment
 import health
 import psutil
 import requests
-from daemon import Daemon
+from daemon import Service
 from environment import ROOT
 from ports import free_ports, is_taken, listener
 
 START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
 STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
+DRAIN_TIMEOUT = 5.0  # s until those who wait are answered, as long as the gateway lets anybody wait
+BATCH_TIME = 0.1  # s, much more than a worker takes for a batch, and nobody tells when it has ended
 _POLL = 0.05  # s
 CONFIG = ROOT / "config.properties"
 
@@ -30,7 +31,7 @@ class ServerError(Exception):
     """The server cannot be started or stopped; the message says why and what to do."""
 
 
-class Server:
+class Server(Service):
     """One TorchServe instance.
 
     Args:
@@ -49,11 +50,11 @@ class Server:
         model_store: Path = ROOT / "model_store",
         log_config: Path | None = ROOT / "log4j2.xml",
     ) -> None:
+        super().__init__(home / "server.json")
         self._config = config
         self._model_store = model_store
         self._log_config = log_config
         self._properties = read_properties(config)
-        self._daemon = Daemon(home / "server.json")
         self.logs = home / "logs"
         self.inference_url = self._properties["inference_address"]
         self.management_url = self._properties["management_address"]
@@ -72,30 +73,45 @@ class Server:
         """A client that may ask for predictions."""
         return requests.Session()
 
-    def process(self) -> psutil.Process | None:
-        """The JVM, if this instance runs."""
-        return self._daemon.process()
-
-    def start(self) -> None:
-        """Start TorchServe in a session of its own, so that a Ctrl-C meant for us does not end it first.
-
-        Raises:
-            ServerError: it runs already, a port is taken, or the JVM did not start.
-
-        """
+    def _launch(self) -> None:
         if (running := self.process()) is not None:
             raise ServerError(f"The service runs already, as process {running.pid}: end it with scripts/stop.")
         for port in self.ports:
             require_free(port, self._config)
-        self.logs.mkdir(parents=True, exist_ok=True)
-        for log in self.logs.glob("*.log"):
-            log.unlink()
-        # Short, since a worker's socket lies in it and its path may have 107 characters; and for this instance
-        # alone, since TorchServe keeps its PID file and its sockets under fixed names.
-        temporary = tempfile.mkdtemp(prefix="mnist-")
         java_home = environment.java_home()
         if java_home is None:
             raise ServerError("No Java 17 or newer was found: scripts/serve brings one.")
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            log.unlink()
+        command = [str(Path(sys.executable).with_name("torchserve")), "--start", "--ncs"]
+        command += ["--model-store", str(self._model_store), "--ts-config", str(self._config)]
+        if self._log_config is not None:
+            command += ["--log-config", str(self._log_config)]
+        # Short, since a worker's socket lies in it and its path may have 107 characters; and for this instance
+        # alone, since TorchServe keeps its PID file and its sockets under fixed names.
+        temporary = tempfile.mkdtemp(prefix="mnist-")
+        with open(self.logs / "torchserve.log", "w") as output:
+            launcher = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=self._variables(java_home, temporary),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that a Ctrl-C meant for us does not end it first
+                check=False,
+            )
+        try:
+            process = psutil.Process(int((Path(temporary) / ".model_server.pid").read_text()))
+        except (OSError, psutil.NoSuchProcess):
+            shutil.rmtree(temporary)
+            said = (self.logs / "torchserve.log").read_text().strip()
+            raise ServerError(f"TorchServe did not start, code {launcher.returncode}: {said}") from None
+        self._daemon.remember(process, self.ports, temporary)
+
+    def _variables(self, java_home: str, temporary: str) -> dict[str, str]:
+        """The environment of the JVM and its workers."""
         variables = {
             **os.environ,
             "JAVA_HOME": java_home,
@@ -107,36 +123,7 @@ class Server:
         }
         # Nothing that the user's shell has set may stand above our config.properties.
         variables.pop("TS_CONFIG_FILE", None)
-        program = str(Path(sys.executable).with_name("torchserve"))
-        command = [
-            program,
-            "--start",
-            "--ncs",
-            "--model-store",
-            str(self._model_store),
-            "--ts-config",
-            str(self._config),
-        ]
-        if self._log_config is not None:
-            command += ["--log-config", str(self._log_config)]
-        with open(self.logs / "torchserve.log", "w") as output:
-            launcher = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                check=False,
-            )
-        try:
-            process = psutil.Process(int((Path(temporary) / ".model_server.pid").read_text()))
-        except (OSError, psutil.NoSuchProcess):
-            shutil.rmtree(temporary)
-            said = (self.logs / "torchserve.log").read_text().strip()
-            raise ServerError(f"TorchServe did not start, code {launcher.returncode}: {said}") from None
-        self._daemon.remember(process, self.ports, temporary)
+        return variables
 
     def wait_ready(self) -> None:
         """Wait until the service is healthy.
@@ -149,7 +136,7 @@ class Server:
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
-                health.check(self.inference_url, self.management_url)
+                health.check(self.management_url)
                 return
             except health.UnhealthyError as error:
                 reason = str(error)
@@ -163,23 +150,31 @@ class Server:
             time.sleep(_POLL)
 
     def stop(self) -> bool:
-        """End the JVM and its workers, and wait until they and their ports are gone.
+        """End the JVM and its workers once no request waits, and wait until they and their ports are gone.
+
+        TorchServe closes every connection as soon as it is told to end, and cannot be kept from accepting more before:
+        only a gateway in front loses nothing while clients go on. Here those are served who have sent all they will.
 
         Returns:
             Whether there was anything to end.
 
         """
+        if self.process() is not None:
+            self._drain()
         return self._daemon.end(STOP_TIMEOUT)
 
-    @contextmanager
-    def running(self) -> Iterator["Server"]:
-        """Start, wait until ready, and stop at the end."""
-        self.start()
-        try:
-            self.wait_ready()
-            yield self
-        finally:
-            self.stop()
+    def _drain(self) -> None:
+        """Wait until nothing is queued and each worker has answered what it had, for DRAIN_TIMEOUT at most."""
+        deadline = time.monotonic() + DRAIN_TIMEOUT
+        while time.monotonic() < deadline:
+            try:
+                model = requests.get(f"{self.management_url}/models/mnist", timeout=health.TIMEOUT).json()[0]
+            except (requests.RequestException, LookupError, ValueError):
+                return  # nobody answers whom we could wait for
+            if model["jobQueueStatus"]["pendingRequests"] == 0:
+                time.sleep(BATCH_TIME)
+                return
+            time.sleep(_POLL)
 
     def _worker_error(self) -> str | None:
         """The first error in the workers' log, once one of them has died of it."""

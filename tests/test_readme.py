@@ -49,7 +49,7 @@ def wait_until_healthy(checkout: Checkout) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            return health.check(checkout.server.inference_url, checkout.server.management_url)
+            return health.check(checkout.server.management_url)
         except health.UnhealthyError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
