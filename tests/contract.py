@@ -47,6 +47,11 @@ class Service:
         welcome = {"message": "Welcome to the UAAG2 MNIST model inference API!"}
         return cls(f"{url}/", welcome, f"{url}/health", None, f"{url}/predict", key)
 
+    @property
+    def is_gateway(self) -> bool:
+        """Whether this is the gateway's face, not TorchServe's."""
+        return "message" in self.welcome
+
     def calls_itself_healthy(self) -> bool:
         """What the health endpoint says, in the words of this face."""
         answer = requests.get(str(self.health), timeout=TIMEOUT)
