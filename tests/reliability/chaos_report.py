@@ -21,7 +21,8 @@ class Run:
 
     def misses(self) -> list[str]:
         """What should not have been."""
-        return [miss for each in (*self.trials, *self.overloads, *self.mixtures) for miss in each.misses()]
+        seen: list[Trial | Overload | Mixture] = [*self.trials, *self.overloads, *self.mixtures]
+        return [miss for each in seen for miss in each.misses()]
 
 
 def markdown(run: Run, command: str, date: str) -> str:

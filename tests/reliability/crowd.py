@@ -2,7 +2,6 @@
 
 import json
 import random
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -101,9 +100,6 @@ class Crowd:
 
     def _ask(self, connection: HTTPConnection, digit: _Digit) -> tuple[Ending, str, bool]:
         try:
-            if connection.sock is None:
-                connection.connect()
-                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.request("POST", self._address.path, digit.payload(), _HEADERS)
             response = connection.getresponse()
             status, body = response.status, response.read()

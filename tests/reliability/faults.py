@@ -52,7 +52,7 @@ class Fault:
     serves_on: bool = False
     drains: bool = False
     quick: bool = False
-    prepared: Callable[[Rig], AbstractContextManager[None]] = nullcontext
+    prepared: Callable[[Rig], AbstractContextManager[object]] = nullcontext
 
 
 def kill_worker(rig: Rig) -> None:

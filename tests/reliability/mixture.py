@@ -37,7 +37,7 @@ class Mixture:
         """What should not have been."""
         growth = self.after / self.before
         checks = {
-            **{violation: True for violation in self.tally.violations[:10]},
+            **dict.fromkeys(self.tally.violations[:10], True),
             f"{len(self.tally.violations)} exchanges ended as they must not": bool(self.tally.violations),
             "the service is not well after it": not self.well,
             f"memory grew to {growth:.2f} times": growth > GROWTH,

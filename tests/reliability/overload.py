@@ -1,4 +1,4 @@
-"""Overload: three times what the service can serve, for a while, and a crowd that tells what becomes of its requests."""
+"""Overload: three times what the service can serve, and a crowd that tells what becomes of its requests meanwhile."""
 
 import os
 import re
