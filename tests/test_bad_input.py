@@ -47,7 +47,7 @@ def unharmed(node: Server) -> Iterator[None]:
     before = {jvm, *workers(node)}
     yield
     assert {node.process(), *workers(node)} == before
-    health.check(node.inference_url, node.management_url)
+    health.check(node.management_url)
 
 
 @pytest.mark.parametrize("name", ["torchserve", "gateway"])
