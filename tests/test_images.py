@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import image_accuracy
@@ -15,6 +16,7 @@ from dataset import Split
 from environment import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from image_accuracy import WAYS, Accuracy
 from images import BrokenImageError, ImageError
 from numpy.typing import NDArray
 from PIL import Image
@@ -81,6 +83,18 @@ def test_digits_are_read_as_well_from_files_as_from_their_floats(
         ("PNG", paper, side) for paper in ("black", "white") for side in (28, 56, 200)
     }
     assert [way for way in ways if way.accuracy < floats.accuracy - 0.003] == []
+
+
+def test_measured_accuracy_takes_the_place_of_the_last(tmp_path: Path) -> None:
+    document = tmp_path / "images.md"
+    document.write_text("# Images\n\n## Accuracy\n\nold")
+    measured = [Accuracy(None, 0.99, 0.9), Accuracy(WAYS[0], 0.988, 0.9), Accuracy(WAYS[1], 0.98, 0.9)]
+    image_accuracy.write(image_accuracy.report(measured, 10_000), document)
+    written = document.read_text()
+    assert written.startswith("# Images\n\n## Accuracy\n\n10,000 of MNIST")
+    assert "Some kinds lose more than\n0.3 points" in written
+    assert "old" not in written
+    assert image_accuracy.missed(measured) == measured[2:]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

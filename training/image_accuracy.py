@@ -69,11 +69,12 @@ def report(measured: list[Accuracy], digits: int) -> str:
         way = [saved.kind, saved.paper, f"{saved.side}"] if saved else ["none: `data`", "black", "28"]
         lost = f"{max(0, measured[0].accuracy - accuracy) * 100:.2f} points"
         rows.append([*way, f"{accuracy:.2%}", lost, f"{confidence:.4f}"])
+    today = datetime.now(UTC).date()
     verdict = "No kind loses" if not missed(measured) else "Some kinds lose"
     return f"""{HEADING}
 
 {digits:,} of MNIST's test digits, enlarged by bicubic interpolation and saved as files. {verdict} more than
-{MOST_LOST * 100:.1f} points of the accuracy on their floats. Measured on {datetime.now(UTC):%Y-%m-%d} by `scripts/evaluate --images`:
+{MOST_LOST * 100:.1f} points of the accuracy on their floats. Measured on {today} by `scripts/evaluate --images`:
 
 {markdown(rows)}
 """
