@@ -45,12 +45,8 @@ class MnistHandler:
         properties = context.system_properties
         self._runtime = runtime.load(Path(properties["model_dir"]), properties["gpu_id"])
         self._runtime.probabilities(np.zeros((properties["batch_size"], payload.PIXELS), np.float32))
+        self._make_golden_prediction()
         self._model = tensors.Model(context.model_name, context.manifest["model"]["modelVersion"])
-        if not self._reads():
-            raise RuntimeError(
-                "The weights take an upright stroke for something else than a 1. Restore them with `git checkout "
-                "model_store` or make them anew with `scripts/train`, then build the archive with `scripts/archive`."
-            )
         self._description = self._describe(context)
         self._timeout = context.model_yaml_config["responseTimeout"]  # s
         # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
@@ -59,7 +55,7 @@ class MnistHandler:
         self._cache = cache.AnswerCache(self._compute, settings["cacheSize"]) if settings["cacheSize"] else None
         self._recorder = None
         if settings["metricsPeriod"]:
-            self._recorder = telemetry.Recorder(context.manifest["model"]["modelVersion"], self._cache)
+            self._recorder = telemetry.Recorder(self._model.version, self._cache)
             self._recorder.start(settings["metricsPeriod"])
         transport.install()
 
@@ -78,7 +74,7 @@ class MnistHandler:
         # Only the management API asks without any input. A client's own `describe` header arrives with a body, and
         # is ignored, as is `explain`: no request can change what its neighbours in a batch get.
         if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
-            answers = [self._describe_if_healthy()]
+            answers = [(HTTPStatus.OK, self._describe_if_healthy())]
         else:
             batch = [_request(fields, context, index) for index, fields in enumerate(data)]
             answers = self._cache(batch) if self._cache else self._compute(batch)
@@ -103,22 +99,28 @@ class MnistHandler:
             answers[index] = group.answer(answers)
         return answers[: len(requests)]
 
-    def _describe_if_healthy(self) -> cache.Answer:
-        """The description, which tells that the model works; 503 in its place where it does not."""
+    def _describe_if_healthy(self) -> bytes:
+        """The description, which tells that the model works; TorchServe makes a 503 of the error."""
         # TorchServe waits without end for a description, so a worker that hangs must end itself to be replaced.
         faulthandler.dump_traceback_later(self._timeout, exit=True)
         try:
-            if self._reads():
-                return HTTPStatus.OK, self._description
+            self._make_golden_prediction()
         finally:
             faulthandler.cancel_dump_traceback_later()
-        error = payload.PayloadError(HTTPStatus.SERVICE_UNAVAILABLE, "The model takes a drawn 1 for something else.")
-        return error.status, error.body()
+        return self._description
 
-    def _reads(self) -> bool:
-        """Make the golden prediction as for any client, but uncounted."""
+    def _make_golden_prediction(self) -> None:
+        """Read a digit as for any client, but uncounted.
+
+        Raises:
+            RuntimeError: it is taken for another.
+        """
         pixels, _ = payload.decode([(_GOLDEN_PAYLOAD, "application/json")])
-        return bool(self._runtime.probabilities(pixels)[0, _GOLDEN_DIGIT] > 0.5)
+        if self._runtime.probabilities(pixels)[0, _GOLDEN_DIGIT] < 0.5:
+            raise RuntimeError(
+                "The weights take an upright stroke for something else than a 1. Restore them with `git checkout "
+                "model_store` or make them anew with `scripts/train`, then build the archive with `scripts/archive`."
+            )
 
     def _describe(self, context: Any) -> bytes:
         description = {

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import demo
 import yaml
 from gateway_settings import Address, Node, Settings, SettingsError
 
@@ -34,7 +35,7 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
     Args:
         template: an Envoy configuration with the listeners `gateway` and `metrics`, and the clusters `admin`,
             `inference` and `management`.
-        settings: addresses, keys and certificates.
+        settings: addresses, keys, certificates, and whether there is a page to draw on.
         nodes: the TorchServe nodes, in place of those of the settings.
         admin: the socket of Envoy's own administration, for this machine's user alone.
 
@@ -44,8 +45,11 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
     listener, metrics = config["static_resources"]["listeners"]
     listener["address"] = _socket_address(settings.listen)
     metrics["address"] = _socket_address(settings.metrics)
+    routes = _connection_manager(config)["route_config"]["virtual_hosts"][0]["routes"]
     if settings.keys:
-        _ask_for_keys(_connection_manager(config)["route_config"], settings.keys)
+        _ask_for_keys(routes, settings.keys)
+    if settings.demo:
+        routes[-1:-1] = demo.routes()  # before the last, which refuses all other paths
     if settings.certificate:
         listener["filter_chains"][0]["transport_socket"] = _tls(settings)
     for cluster in config["static_resources"]["clusters"]:
@@ -92,8 +96,8 @@ def write(config: Config, folder: Path) -> dict[str, str]:
     text = yaml.safe_dump(config)
     if bootstrap.exists() and bootstrap.read_text() != text:
         raise SettingsError(
-            "`listen`, `metrics`, TLS as such, names among the nodes, and envoy.yaml itself are read at the start alone: "
-            "restart with scripts/stop and scripts/serve --gateway."
+            "`listen`, `metrics`, TLS as such, names among the nodes, and envoy.yaml itself are read at the start "
+            "alone: restart with scripts/stop and scripts/serve --gateway."
         )
     versions = {}
     for name, resource in watched.items():
@@ -140,8 +144,8 @@ def _connection_manager(config: Config) -> Config:
     return manager
 
 
-def _ask_for_keys(routes: Config, keys: Sequence[str]) -> None:
-    [predict] = [route for route in routes["virtual_hosts"][0]["routes"] if route["name"] == "predict"]
+def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
+    [predict] = [route for route in routes if route["name"] == "predict"]
     known = [{"header": {"name": "x-api-key", "string_match": {"exact": key}}} for key in keys]
     predict["typed_per_filter_config"] = {
         "envoy.filters.http.rbac": {
