@@ -37,7 +37,7 @@ function distancesFromPaper({ data, width, height }, ground) {
   const { paper, grain } = paperOf(grey, width, height);
   const distances = grey.map((level, at) => Math.abs(level - paper(at)));
   const most = distances.reduce((a, b) => Math.max(a, b));
-  const least = Math.max(FAINT, 6 * grain); // about four standard deviations, if the grain is normal
+  const least = Math.max(FAINT, 10 * grain); // nearly seven standard deviations: no grain strays so far
   return most > least ? distances.map((distance) => (distance > least ? (distance / most) * 255 : 0)) : null;
 }
 
