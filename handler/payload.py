@@ -4,13 +4,17 @@ media type ──────> body ──────> 784 numbers ────
 │              │               │                    │
 415            400             422                  422
 not readable   not JSON, empty   types, length   out of range, not finite
+
+An image file has a way of its own, in images.py: 400 if it is damaged, 422 if it is no single picture of bounded size.
 """
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Any
 
+import images
 import msgspec
 import numpy as np
 import simdjson
@@ -30,6 +34,7 @@ REASONS = {
     "type": HTTPStatus.UNPROCESSABLE_ENTITY,
     "length": HTTPStatus.UNPROCESSABLE_ENTITY,
     "range": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "image": HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
 
@@ -78,12 +83,36 @@ def decode(requests: Sequence[tuple[Body, str]]) -> tuple[Pixels, dict[int, Payl
             except PayloadError as error:
                 errors[index] = error
                 pixels[index] = 0
-    # One pass over the whole batch, written so that NaN counts as outside.
-    inside = ((pixels >= 0) & (pixels <= 1)).all(axis=1)
-    for index in np.flatnonzero(~inside).tolist():
-        errors[index] = _range_error(pixels[index].tolist())
-        pixels[index] = 0
+    errors.update(take_out_of_range(pixels, lambda _: "$.data"))
     return pixels, errors
+
+
+def take_out_of_range(pixels: Pixels, where: Callable[[int], str]) -> dict[int, PayloadError]:
+    """Set each row of pixels (n, 784) that has a value outside of 0..1 to zeros, and return its error.
+
+    `where` names the place of a row in the request.
+    """
+    # One pass over all rows, written so that NaN counts as outside.
+    inside = ((pixels >= 0) & (pixels <= 1)).all(axis=1)
+    errors = {}
+    for index in np.flatnonzero(~inside).tolist():
+        errors[index] = _range_error(pixels[index].tolist(), where(index))
+        pixels[index] = 0
+    return errors
+
+
+def convert(value: Any, kind: Any, where: str) -> Any:
+    """What a JSON decoder has read as a `kind` of value.
+
+    Raises:
+        PayloadError: it is another; the message names the place, which `where` begins.
+
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        said, at, path = str(error).partition(" - at `$")
+        raise PayloadError("type", f"{said} - at `{where}{path if at else '`'}.") from None
 
 
 def _read(body: Body, media_type: str, row: Pixels) -> None:
@@ -91,14 +120,20 @@ def _read(body: Body, media_type: str, row: Pixels) -> None:
     if media_type not in ("application/json", ""):
         media_type = media_type.partition(";")[0].strip().lower()
     if media_type in ("application/json", ""):
-        _read_json(body, row)
+        # gRPC has no media types, but an image file tells by itself what it is.
+        if not media_type and images.is_image(body):
+            _read_image(body, row)
+        else:
+            _read_json(body, row)
     elif media_type == "application/octet-stream":
         _read_binary(body, row)
+    elif media_type in images.MEDIA_TYPES:
+        _read_image(body, row)
     else:
         raise PayloadError(
             "media_type",
-            f"Expected the header `Content-Type: application/json` (or application/octet-stream), "
-            f"got {media_type[:80]!a}. {_SHAPE}",
+            f"Expected the header `Content-Type: application/json` (or application/octet-stream, "
+            f"image/png, image/jpeg), got {media_type[:80]!a}. {_SHAPE}",
         )
 
 
@@ -117,7 +152,7 @@ def _read_json(body: Body, row: Pixels) -> None:
     try:
         _ROW.pack_into(row.data, 0, *values)
     except OverflowError:  # beyond float32
-        raise _range_error(values) from None
+        raise _range_error(values, "$.data") from None
 
 
 def _read_plain(body: bytes, row: Pixels) -> bool:
@@ -172,9 +207,17 @@ def _read_binary(body: Body, row: Pixels) -> None:
         )
 
 
-def _range_error(values: Sequence[float]) -> PayloadError:
+def _read_image(body: Body, row: Pixels) -> None:
+    try:
+        row[:] = images.read(body)
+    except images.ImageError as error:
+        reason = "malformed" if isinstance(error, images.BrokenImageError) else "image"
+        raise PayloadError(reason, str(error)) from None
+
+
+def _range_error(values: Sequence[float], where: str) -> PayloadError:
     index = next(i for i, value in enumerate(values) if not 0 <= value <= 1)
-    message = f"Expected a number from 0 to 1, got {values[index]:.6g} - at `$.data[{index}]`."
+    message = f"Expected a number from 0 to 1, got {values[index]:.6g} - at `{where}[{index}]`."
     if min(values) >= 0 and 2 <= max(values) <= 255:
         message += " The values look like 0 to 255: divide each by 255."
     else:

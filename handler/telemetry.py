@@ -28,11 +28,18 @@ from numpy.typing import NDArray
 from payload import REASONS, PayloadError
 
 CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
-BATCH_SIZE = (1, 2, 4, 8, 16, 32, 64)
+BATCH_SIZE = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
 
 _LOGGER = logging.getLogger(__name__)
 _LOGGER.setLevel(logging.INFO)
+
+
+class Series(NamedTuple):
+    """A metric with the values of its labels, `name:value` each."""
+
+    name: str
+    labels: tuple[str, ...] = ()
 
 
 class Batch(NamedTuple):
@@ -44,11 +51,14 @@ class Batch(NamedTuple):
     inference: float  # s
 
 
-class Series(NamedTuple):
-    """A metric with the values of its labels, `name:value` each."""
+class _Counts(NamedTuple):
+    """What remains to be counted of a batch. No error is in it, for its traceback holds the request's body."""
 
-    name: str
-    labels: tuple[str, ...] = ()
+    size: int
+    probabilities: NDArray[np.float32]  # of those that were answered
+    refusals: Sequence[Series]
+    decode: float  # s
+    inference: float  # s
 
 
 class Recorder:
@@ -63,11 +73,15 @@ class Recorder:
         self._version = version
         self._cache = cache
         self._hits = 0  # of the cache, that have been reported
-        self._batches: deque[Batch] = deque()
+        self._batches: deque[_Counts] = deque()
 
     def observe(self, batch: Batch) -> None:
-        """Count a batch. It is only laid aside here, since its client still waits."""
-        self._batches.append(batch)
+        """Count a batch. It is only laid aside here, since its clients still wait."""
+        answered, refusals = batch.probabilities, []
+        if batch.errors:
+            answered = np.delete(answered, list(batch.errors), axis=0)
+            refusals = [_refusal(error.status, error.reason) for error in batch.errors.values()]
+        self._batches.append(_Counts(len(batch.probabilities), answered, refusals, batch.decode, batch.inference))
 
     def start(self, period: float) -> None:
         """Report every `period` s, for as long as the worker lives, and when it ends."""
@@ -105,33 +119,26 @@ def _line(series: Series, value: float, kind: str, *more_labels: str) -> str:
     return f"[METRICS]{series.name}.Count:{value}|#{labels}|#type:{kind}"
 
 
-def _sums(batches: list[Batch]) -> Counter[Series]:
+def _sums(batches: Sequence[_Counts]) -> Counter[Series]:
     """What the batches add to every counter."""
     sums: Counter[Series] = Counter()
     if not batches:
         return sums
-    probabilities = np.concatenate([_answered(batch) for batch in batches])  # (n, 10)
+    probabilities = np.concatenate([batch.probabilities for batch in batches])  # (n, 10)
     for digit, count in enumerate(np.bincount(probabilities.argmax(axis=1), minlength=10).tolist()):
         sums[Series("mnist_predictions_total", (f"digit:{digit}",))] = count
     for batch in batches:
-        for error in batch.errors.values():
-            sums[_refusal(error.status, error.reason)] += 1
+        sums.update(batch.refusals)
     sums.update(_histogram("mnist_confidence", CONFIDENCE, probabilities.max(axis=1)))
-    sums.update(_histogram("mnist_batch_size", BATCH_SIZE, [len(batch.probabilities) for batch in batches]))
+    sums.update(_histogram("mnist_batch_size", BATCH_SIZE, [batch.size for batch in batches]))
     sums.update(_histogram("mnist_decode_seconds", SECONDS, [batch.decode for batch in batches]))
     sums.update(_histogram("mnist_inference_seconds", SECONDS, [batch.inference for batch in batches]))
     return sums
 
 
-def _answered(batch: Batch) -> NDArray[np.float32]:
-    if not batch.errors:
-        return batch.probabilities
-    return np.delete(batch.probabilities, list(batch.errors), axis=0)
-
-
 def _zeros() -> dict[Series, float]:
     """Every series that is known before anything has happened."""
-    nothing = Batch(np.zeros((1, 10), np.float32), {}, 0, 0)
+    nothing = _Counts(0, np.zeros((1, 10), np.float32), [], 0, 0)
     refusals = [_refusal(status, reason) for reason, status in REASONS.items()]
     return dict.fromkeys([*_sums([nothing]), *refusals, Series("mnist_cache_hits_total")], 0)
 

@@ -1,6 +1,5 @@
 """The benchmark's figures as text, as docs/benchmarks.md, and as a picture."""
 
-import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import psutil
 from benchmark import CONNECTIONS, FASTAPI, FORWARD_SIZES, GATEWAY, OURS, PLAIN, ROWS, UNBATCHED, Figures
+from page import machine, table
 
 
 @dataclass(frozen=True)
@@ -119,21 +118,6 @@ def spread(values: Sequence[float]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def machine() -> str:
-    """The machine in words."""
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.processor(),
-    )
-    return f"{psutil.cpu_count()} cores of {model}, {psutil.virtual_memory().total / 2**30:.0f} GiB"
 
 
 def draw(figures: Figures, path: Path) -> None:

@@ -96,8 +96,8 @@ def write(config: Config, folder: Path) -> dict[str, str]:
     text = yaml.safe_dump(config)
     if bootstrap.exists() and bootstrap.read_text() != text:
         raise SettingsError(
-            "`listen`, `metrics`, TLS as such, names among the nodes, and envoy.yaml itself are read at the start alone: "
-            "restart with scripts/stop and scripts/serve --gateway."
+            "`listen`, `metrics`, TLS as such, names among the nodes, and envoy.yaml itself are read at the start "
+            "alone: restart with scripts/stop and scripts/serve --gateway."
         )
     versions = {}
     for name, resource in watched.items():

@@ -1,5 +1,7 @@
 -- The load of a benchmark: every payload of a file in turn, and the result as one line of JSON.
--- wrk ... -s wrk.lua URL -- FILE MEDIA_TYPE; FILE holds bodies, each after its length in four bytes, big-endian.
+-- wrk ... -s wrk.lua URL -- FILE MEDIA_TYPE [PAUSE ADDRESSES]; FILE holds bodies, each after its length in four bytes,
+-- big-endian. Each connection rests for PAUSE ms before a request, give or take all of it, and the requests come from
+-- so many ADDRESSES, as a load balancer tells them.
 
 local requests, turn = {}, 0
 
@@ -7,12 +9,20 @@ function init(args)
   local file = assert(io.open(args[1], "rb"))
   local content = file:read("*a")
   file:close()
+  local pause, addresses = tonumber(args[3] or 0), tonumber(args[4] or 0)
+  if pause > 0 then
+    delay = function() return math.random(0, 2 * pause) end
+  end
   local headers = { ["Content-Type"] = args[2] }
   local position = 1
   while position <= #content do
     local a, b, c, d = content:byte(position, position + 3)
     local length = ((a * 256 + b) * 256 + c) * 256 + d
     local body = content:sub(position + 4, position + 3 + length)
+    if addresses > 0 then
+      local number = #requests % addresses
+      headers["X-Forwarded-For"] = string.format("10.0.%d.%d", number / 256, number % 256)
+    end
     requests[#requests + 1] = wrk.format("POST", nil, headers, body)
     position = position + 4 + length
   end

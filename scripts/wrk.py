@@ -37,8 +37,13 @@ def write_payloads(path: Path, bodies: Sequence[bytes]) -> None:
     path.write_bytes(b"".join(struct.pack("!I", len(body)) + body for body in bodies))
 
 
-def run(url: str, payloads: Path, media_type: str, connections: int, seconds: float) -> Result:
+def run(
+    url: str, payloads: Path, media_type: str, connections: int, seconds: float, pause: float = 0, addresses: int = 0
+) -> Result:
     """Load a URL with one thread of wrk.
+
+    Each connection rests before a request, `pause` s in the mean. The requests say that they come from so many
+    `addresses`, for a service that believes X-Forwarded-For.
 
     Raises:
         WrkError: wrk is missing or failed.
@@ -47,7 +52,7 @@ def run(url: str, payloads: Path, media_type: str, connections: int, seconds: fl
     if wrk is None:
         raise WrkError("wrk is not installed: it comes with `apt-get install wrk` or `brew install wrk`.")
     command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", "-s", str(_SCRIPT), url]
-    command += ["--", str(payloads), media_type]
+    command += ["--", str(payloads), media_type, f"{pause * 1000:.0f}", str(addresses)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
     if done.returncode:
         raise WrkError(f"wrk failed with {done.returncode}: {done.stderr.strip()}")

@@ -107,7 +107,9 @@ bodies = st.binary(max_size=64) | json_values.map(lambda value: json.dumps(value
 binaries = st.binary(min_size=784, max_size=784) | st.binary(min_size=3136, max_size=3136)
 
 
-@given(st.tuples(bodies | binaries, st.sampled_from([JSON, BINARY, "", "text/plain"]) | st.text(max_size=20)))
+@given(
+    st.tuples(bodies | binaries, st.sampled_from([JSON, BINARY, "", "image/png", "text/plain"]) | st.text(max_size=20))
+)
 @example((b'{"data": ' + b"[" * 60_000, JSON))
 @example((b"[" * 60_000, JSON))
 @example((b'{"data": [' + b"9" * 60_000 + b"]}", JSON))

@@ -134,6 +134,13 @@ def _request_within(dice: Random) -> Draft:
     return Draft(within, headers=[b"Expect: " + dice.choice([b"200-ok", b"x", b"100-continued"])])
 
 
+@KINDS.add("asks whether to go on, and does", {200})
+def _goes_on(dice: Random) -> Draft:
+    draft = good(dice)
+    draft.headers = [b"Expect: 100-continue"]
+    return draft
+
+
 @KINDS.add("an upgrade", {200})
 def _upgrade(dice: Random) -> Draft:
     draft = good(dice)

@@ -155,12 +155,14 @@ def _name(status: int) -> str:
 
 def _read(stream: BinaryIO, bodiless: bool) -> tuple[int, bytes]:
     """An answer's status and its body, as long as its headers say."""
-    line = stream.readline()
-    if not line:
-        return CLOSED, b""
-    length = int(parse_headers(stream)["Content-Length"] or 0)
-    body = b"" if bodiless else stream.read(length)
-    return int(line.split()[1]), body
+    status = 100
+    while status == 100:  # "go on", before the answer itself
+        line = stream.readline()
+        if not line:
+            return CLOSED, b""
+        status = int(line.split()[1])
+        headers = parse_headers(stream)
+    return status, b"" if bodiless else stream.read(int(headers["Content-Length"] or 0))
 
 
 def _wrong(body: bytes, expected: Answer) -> str:

@@ -1,0 +1,141 @@
+"""A crowd of clients that send real digits, no two the same, and keep account of each answer."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from http.client import HTTPConnection, HTTPException
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import digits
+import model_archive
+import numpy as np
+from account import Account, Ending, Request
+from runtime import TorchRuntime
+
+CLIENTS = 64
+PACE = 0.05  # s from one request of a client to its next; more are sent by what looks for the peak
+NOT_ACCEPTED = "connection refused"
+CUT = "connection cut"
+RETRY = 0.25  # s that a client waits that got no answer
+_TOLERANCE = 1e-4  # of a confidence
+_HEADERS = {"Content-Type": "application/json"}
+_REFUSALS = (429, 503)
+_FAILURES = (500, 502, 504, 507)
+
+
+class _Digit(NamedTuple):
+    rest: str  # of the payload, after its first pixel
+    prediction: int
+    confidence: float
+
+    def payload(self) -> bytes:
+        """A payload like no other: the first pixel, a corner, is a random number too small to be seen."""
+        return f'{{"data": [0.000000{random.randrange(10**9):09}, {self.rest}]}}'.encode()
+
+
+def payloads(count: int) -> list[bytes]:
+    """Digits as clients send them, no two the same."""
+    return [random.choice(_digits()).payload() for _ in range(count)]
+
+
+class Crowd:
+    """Clients that ask one URL for predictions until they are told to stop.
+
+    Args:
+        url: of the predictions.
+        deadline: s after which a request that nobody has answered counts as hanging.
+        clients: how many.
+        pace: s from one request of a client to its next.
+
+    """
+
+    def __init__(self, url: str, deadline: float, clients: int = CLIENTS, pace: float = PACE) -> None:
+        self._address = urlsplit(url)
+        self._deadline = deadline
+        self._pace = pace
+        self._requests: list[Request] = []
+        self._begun: list[float] = []
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._client, daemon=True) for _ in range(clients)]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let them send until the end, and wait for their last answers."""
+        _digits()  # made before the first has to wait for them
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._end.set()
+            ending = time.monotonic() + 2 * self._deadline
+            for thread in self._threads:
+                thread.join(max(ending - time.monotonic(), 0))
+
+    def account(self) -> Account:
+        """The account so far."""
+        return Account(sorted(self._requests))
+
+    def lost(self) -> int:
+        """Requests that nobody knows anything of, once all clients have stopped."""
+        return len(self._begun) - len(self._requests)
+
+    def _client(self) -> None:
+        connection = HTTPConnection(str(self._address.hostname), self._address.port, timeout=self._deadline)
+        self._end.wait(random.uniform(0, self._pace))
+        while not self._end.is_set():
+            digit = random.choice(_digits())
+            began = time.monotonic()
+            self._begun.append(began)
+            ending, reason, retry_after = self._ask(connection, digit)
+            wait = time.monotonic() - began
+            self._requests.append(Request(began, wait, ending, reason, retry_after))
+            self._end.wait(max(self._pace - wait, 0.0) if ending is Ending.ANSWERED else RETRY)
+        connection.close()
+
+    def _ask(self, connection: HTTPConnection, digit: _Digit) -> tuple[Ending, str, bool]:
+        try:
+            connection.request("POST", self._address.path, digit.payload(), _HEADERS)
+            response = connection.getresponse()
+            status, body = response.status, response.read()
+        except TimeoutError:
+            connection.close()
+            return Ending.HANGING, f"no answer within {self._deadline:g} s", False
+        except ConnectionRefusedError:
+            connection.close()
+            return Ending.FAILED, NOT_ACCEPTED, False
+        except (OSError, HTTPException):
+            connection.close()
+            return Ending.FAILED, CUT, False
+        return (*_judge(status, body, digit), response.headers["Retry-After"] is not None)
+
+
+def _judge(status: int, body: bytes, digit: _Digit) -> tuple[Ending, str]:
+    """How a request ended that got an answer, and what the answer was if not the right one."""
+    try:
+        answer = json.loads(body)
+        if status == 200:
+            right = answer["prediction"] == digit.prediction
+            right = right and abs(answer["confidence"] - digit.confidence) < _TOLERANCE
+            return (Ending.ANSWERED, "") if right else (Ending.WRONG, f"{answer} for a {digit.prediction}")
+        if status in (*_REFUSALS, *_FAILURES) and answer["code"] == status:
+            return Ending.REFUSED if status in _REFUSALS else Ending.FAILED, str(status)
+    except (ValueError, LookupError, TypeError):
+        pass
+    return Ending.WRONG, f"{status} {body[:100]!r}"
+
+
+@cache
+def _digits() -> Sequence[_Digit]:
+    """The sample's digits with the answers of the network itself, in plain PyTorch."""
+    pixels = digits.sample()[0].astype(np.float32) / np.float32(255)
+    pixels[:, 0] = 0
+    probabilities = TorchRuntime(model_archive.WEIGHTS, "cpu").probabilities(pixels)
+    texts = [", ".join(map(repr, row[1:].tolist())) for row in pixels]
+    rows = zip(texts, probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist(), strict=True)
+    return [_Digit(*row) for row in rows]

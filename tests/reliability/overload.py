@@ -1,0 +1,152 @@
+"""Overload: three times what the service can serve, and a crowd that tells what becomes of its requests meanwhile."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import gateway
+import server
+import wrk
+from account import Account, Ending, quantile
+from crowd import Crowd, payloads
+from rig import DEADLINES, GATEWAY, Rig
+
+TIMES = 3.0  # as much as the peak
+GOODPUT = 0.8  # of the peak
+PROMPT = 0.5  # s that 99 of 100 refusals may take
+BACK = 5.0  # s
+SHOT = 0.25  # of the bound, for what a request waits beside the queue
+_WARM_UP = 15  # s
+_PEAK_AT = (64, 128, 256)  # connections
+_CONNECTIONS = 3000  # so many that they hardly slow down when some of them wait; the gateway takes 4,096
+_ADDRESSES = 250  # no client alone asks for more than the gateway allows to one address
+_AIM = 1.15  # times what is wanted, as the waiting slows the connections down more than was reckoned
+_WITNESS_PACE = 0.5  # s; 64 of them send 128 a second
+_BEFORE = 3.0  # s
+_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Overload:
+    """What an overload did.
+
+    Attributes:
+        face: where it came in.
+        peak: right answers a second that it can give at most.
+        flood: what the load generator saw.
+        queue: requests that may wait.
+        account: of the crowd's requests during the flood.
+        again: s after it until the crowd was answered as before; None if never.
+
+    """
+
+    face: str
+    peak: float
+    flood: wrk.Result
+    queue: int
+    account: Account
+    again: float | None
+
+    @property
+    def offered(self) -> float:
+        """Requests a second."""
+        return (self.flood.requests + self.flood.failed) / self.flood.seconds
+
+    @property
+    def bound(self) -> float:
+        """Seconds after which who was last in the queue is served."""
+        return self.queue / self.flood.throughput
+
+    def accepted_p99(self) -> float:
+        """Seconds within which 99 of 100 had their right answer."""
+        return quantile(self.account.waits(), 0.99)
+
+    def refused_p99(self) -> float:
+        """Seconds within which 99 of 100 had their refusal."""
+        return quantile((r.wait for r in self.account.requests if r.ending is Ending.REFUSED), 0.99)
+
+    def misses(self) -> list[str]:
+        """What should not have been."""
+        refusals = [request for request in self.account.requests if request.ending is Ending.REFUSED]
+        others = len(self.account.requests) - len(refusals) - len(self.account.waits())
+        untold = sum(not request.retry_after for request in refusals)
+        checks = {
+            f"only {self.offered / self.peak:.1f} times the peak offered": self.offered < TIMES * self.peak,
+            f"goodput {self.flood.throughput / self.peak:.0%} of the peak": self.flood.throughput < GOODPUT * self.peak,
+            "no refusal": not refusals,
+            f"refusals took {self.refused_p99():.2f} s": bool(refusals) and self.refused_p99() > PROMPT,
+            f"p99 {self.accepted_p99():.2f} s": self.accepted_p99() > self.bound * (1 + SHOT) + PROMPT,
+            f"{others} neither answered nor refused": others > 0,
+            f"not as before within {BACK:g} s": self.again is None or self.again > BACK,
+            f"{untold} refusals without Retry-After": self.face == GATEWAY and untold > 0,
+        }
+        return [f"overload, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
+
+
+def run(face: str, folder: Path, seconds: float) -> Overload:
+    """Start a service on half of the cores, find its peak from the other half, and flood it.
+
+    Raises:
+        WrkError: wrk is missing or failed.
+        ServerError: the service does not start.
+
+    """
+    template = folder / "envoy.yaml"
+    usual = (gateway.FOLDER / "envoy.yaml").read_text()
+    # All clients come through a load balancer, as many addresses do.
+    template.write_text(usual.replace("xff_num_trusted_hops: 0", "xff_num_trusted_hops: 1"))
+    file = folder / "payloads"
+    wrk.write_payloads(file, payloads(1000))
+    rig = Rig(folder, template)
+    servers, generator = _halves()
+    with _on(generator), ExitStack() as stack:
+        with _on(servers):
+            stack.enter_context(rig.running())
+        url = rig.url(face)
+        wrk.run(url, file, _JSON, _PEAK_AT[0], _WARM_UP, addresses=_ADDRESSES)
+        peak = max(wrk.run(url, file, _JSON, at, 5, addresses=_ADDRESSES).throughput for at in _PEAK_AT)
+        queue = _queue(face, usual)
+        # A request that is accepted, one of three, waits for the whole queue before it.
+        pause = max(_CONNECTIONS / (TIMES * _AIM * peak) - queue / peak / TIMES, 0.001)
+        crowd = Crowd(url, DEADLINES[face], pace=_WITNESS_PACE)
+        with crowd.running():
+            time.sleep(_BEFORE)
+            struck = time.monotonic()
+            flood = wrk.run(url, file, _JSON, _CONNECTIONS, seconds, pause, _ADDRESSES)
+            over = time.monotonic()
+            again = None
+            while again is None and time.monotonic() < over + 2 * BACK:
+                time.sleep(0.1)
+                again = crowd.account().recovered(struck, over)
+    return Overload(face, peak, flood, queue, crowd.account().during(struck + 1, over - 1), again)
+
+
+def _queue(face: str, template: str) -> int:
+    """Requests that a face of the service takes at once."""
+    if face == GATEWAY:
+        [queue] = re.findall(r"max_requests: (\d+)", template)
+    else:
+        queue = server.read_properties(server.CONFIG)["job_queue_size"]
+    return int(queue)
+
+
+def _halves() -> tuple[set[int], set[int]]:
+    """Half of the cores for the service, half for the generator, lest one takes from the other."""
+    cores = sorted(os.sched_getaffinity(0))
+    half = (len(cores) + 1) // 2
+    return set(cores[:half]), set(cores[half:] or cores)
+
+
+@contextmanager
+def _on(cores: set[int]) -> Iterator[None]:
+    """What this thread starts within runs on these cores."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
