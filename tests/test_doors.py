@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import intruder
 import psutil
@@ -21,7 +22,7 @@ from contract import TIMEOUT, Service
 from environment import ROOT
 from intruder import Intruder
 from ports import free_ports
-from server import Server, ServerError
+from server import CONFIG, Server, ServerError, read_properties
 from workers import stuck, workers
 
 Try = Callable[[Intruder, Server], None]
@@ -201,6 +202,9 @@ def test_management_port_of_ours_removes_nothing(closed: Server) -> None:
 
 
 def test_nothing_is_reached_from_another_machine(closed: Server) -> None:
+    ours = read_properties(CONFIG)  # the tests' servers have ports, and so addresses, of their own
+    http = {urlsplit(ours[f"{api}_address"]).hostname for api in ("inference", "management", "metrics")}
+    assert http | {ours[f"grpc_{api}_address"] for api in ("inference", "management")} == {"127.0.0.1"}
     jvm = closed.process()
     assert jvm is not None
     family = [jvm, *jvm.children(recursive=True)]
