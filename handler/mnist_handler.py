@@ -1,22 +1,27 @@
 """TorchServe's hooks: a batch of requests in, a batch of answers out.
 
-requests ── payload.decode ──> pixels (B, 784) ── runtime ──> probabilities (B, 10) ── encode ──> answers
+requests ── protocols.decode ──> pixels (N, 784) ── runtime ──> probabilities (N, 10) ── encode ──> answers
                   │
                   └─ error of one request: its own answer; its neighbours never notice
 """
 
 import faulthandler
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import cache
+import images
 import msgspec
 import numpy as np
 import payload
+import protocols
 import runtime
+import telemetry
+import tensors
 import transport
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
@@ -40,39 +45,39 @@ class MnistHandler:
         properties = context.system_properties
         self._runtime = runtime.load(Path(properties["model_dir"]), properties["gpu_id"])
         self._runtime.probabilities(np.zeros((properties["batch_size"], payload.PIXELS), np.float32))
-        if not self._reads():
-            raise RuntimeError(
-                "The weights take an upright stroke for something else than a 1. Restore them with `git checkout "
-                "model_store` or make them anew with `scripts/train`, then build the archive with `scripts/archive`."
-            )
+        self._make_golden_prediction()
+        self._model = tensors.Model(context.model_name, context.manifest["model"]["modelVersion"])
         self._description = self._describe(context)
         self._timeout = context.model_yaml_config["responseTimeout"]  # s
         # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
         logging.getLogger().setLevel(logging.WARNING)
-        self._cache = None
-        if size := context.model_yaml_config["handler"]["cacheSize"]:
-            self._cache = cache.AnswerCache(self._compute, size)
-            logging.getLogger("ts.metrics").setLevel(logging.INFO)  # metrics travel as lines of the log
+        settings = context.model_yaml_config["handler"]
+        self._cache = cache.AnswerCache(self._compute, settings["cacheSize"]) if settings["cacheSize"] else None
+        self._recorder = None
+        if settings["metricsPeriod"]:
+            self._recorder = telemetry.Recorder(self._model.version, self._cache)
+            self._recorder.start(settings["metricsPeriod"])
         transport.install()
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer a batch.
 
         Args:
-            data: B requests; `body` holds a request's bytes, and is absent when the client sent a form.
+            data: B requests; `body` holds a request's bytes, and is absent when the client sent a form. gRPC's clients
+                name it themselves: `data`, as TorchServe's own does, or `body`.
             context: TorchServe's context of the batch, which takes the status of each answer.
 
         Returns:
-            B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`.
+            B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`; or what joins those of
+            several images in one request.
         """
         # Only the management API asks without any input. A client's own `describe` header arrives with a body, and
         # is ignored, as is `explain`: no request can change what its neighbours in a batch get.
         if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
-            answers = [self._describe_if_healthy()]
+            answers = [(HTTPStatus.OK, self._describe_if_healthy())]
         else:
-            bodies = (request.get("body", b"") for request in data)
-            batch = [(body, _media_type(context, index)) for index, body in enumerate(bodies)]
-            answers = _recall(self._cache, batch, context) if self._cache else self._compute(batch)
+            batch = [_request(fields, context, index) for index, fields in enumerate(data)]
+            answers = self._cache(batch) if self._cache else self._compute(batch)
         for index, (status, _) in enumerate(answers):
             context.set_response_content_type(index, "application/json")
             if status != HTTPStatus.OK:
@@ -80,30 +85,42 @@ class MnistHandler:
         return [body for _, body in answers]
 
     def _compute(self, requests: Sequence[cache.Request]) -> list[cache.Answer]:
-        pixels, errors = payload.decode(requests)
+        began = time.perf_counter()
+        pixels, errors, groups = protocols.decode(requests, self._model)
+        decoded = time.perf_counter()
         probabilities = self._runtime.probabilities(pixels)
+        inferred = time.perf_counter()
+        if self._recorder:
+            self._recorder.observe(telemetry.Batch(probabilities, errors, decoded - began, inferred - decoded))
         answers = _encode(probabilities)
-        for index, error in errors.items():
-            answers[index] = (error.status, error.body())
-        return answers
+        for row, error in errors.items():
+            answers[row] = (error.status, error.body())
+        for index, group in groups.items():
+            answers[index] = group.answer(answers)
+        return answers[: len(requests)]
 
-    def _describe_if_healthy(self) -> cache.Answer:
-        """The description, which tells that the model works; 503 in its place where it does not."""
+    def _describe_if_healthy(self) -> bytes:
+        """The description, which tells that the model works; TorchServe makes a 503 of the error."""
         # TorchServe waits without end for a description, so a worker that hangs must end itself to be replaced.
         faulthandler.dump_traceback_later(self._timeout, exit=True)
         try:
-            if self._reads():
-                return HTTPStatus.OK, self._description
+            self._make_golden_prediction()
         finally:
             faulthandler.cancel_dump_traceback_later()
-        error = payload.PayloadError(HTTPStatus.SERVICE_UNAVAILABLE, "The model takes a drawn 1 for something else.")
-        return error.status, error.body()
+        return self._description
 
-    def _reads(self) -> bool:
-        """Make the golden prediction, as for any client."""
-        [(status, body)] = self._compute([(_GOLDEN_PAYLOAD, "application/json")])
-        answer = msgspec.json.decode(body)
-        return status == HTTPStatus.OK and answer["prediction"] == _GOLDEN_DIGIT and answer["confidence"] > 0.5
+    def _make_golden_prediction(self) -> None:
+        """Read a digit as for any client, but uncounted.
+
+        Raises:
+            RuntimeError: it is taken for another.
+        """
+        pixels, _ = payload.decode([(_GOLDEN_PAYLOAD, "application/json")])
+        if self._runtime.probabilities(pixels)[0, _GOLDEN_DIGIT] < 0.5:
+            raise RuntimeError(
+                "The weights take an upright stroke for something else than a 1. Restore them with `git checkout "
+                "model_store` or make them anew with `scripts/train`, then build the archive with `scripts/archive`."
+            )
 
     def _describe(self, context: Any) -> bytes:
         description = {
@@ -119,6 +136,8 @@ class MnistHandler:
                     f"{payload.PIXELS} bytes: uint8, 0 to 255",
                     f"{payload.PIXELS * 4} bytes: little-endian float32, 0 to 1",
                 ],
+                "image/png": f"one picture of at most {images.MAX_PIXELS:,} pixels, of a digit in any place and size",
+                "image/jpeg": "the same",
             },
             "output": {"prediction": "0 to 9", "confidence": "probability of that digit, 0 to 1"},
             "model": self._runtime.metadata,
@@ -126,22 +145,16 @@ class MnistHandler:
         return msgspec.json.encode(description)
 
 
-def _recall(known: cache.AnswerCache, requests: Sequence[cache.Request], context: Any) -> list[cache.Answer]:
-    """Answer from the cache what it knows, and count that."""
-    before = known.hits
-    answers = known(requests)
-    if hits := known.hits - before:
-        context.metrics.add_counter("CacheHits", hits)
-    return answers
-
-
-def _media_type(context: Any, index: int) -> str:
-    """The media type of a request, as TorchServe notes it beside the body."""
+def _request(fields: Mapping[str, Any], context: Any, index: int) -> cache.Request:
+    """A request's body, and its media type as TorchServe notes it beside the body; gRPC has none."""
     note = context.get_request_header(index, "body")
     if isinstance(note, dict):
-        return str(note["content-type"])
+        return fields["body"], str(note["content-type"])
+    # A field `data` may be a form's too: those come by REST, whose requests all have the header `explain`.
+    if "data" in fields and context.get_request_header(index, "explain") is None:
+        return fields["data"], ""
     # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
-    return "a form" if note is None else "a request with a header named body"
+    return b"", "a form" if note is None else "a request with a header named body"
 
 
 def _encode(probabilities: runtime.Floats) -> list[cache.Answer]:

@@ -83,7 +83,7 @@ def without_batching(home: Path, payload: bytes) -> AbstractContextManager[Runni
 
 def with_cache(home: Path, payload: bytes) -> AbstractContextManager[Running]:
     """This project, remembering every answer of the benchmark's payloads."""
-    return this_project(home, payload, handler={"cacheSize": 10_000})
+    return this_project(home, payload, handler={"cacheSize": 10_000, "metricsPeriod": 1})
 
 
 @contextmanager
@@ -92,7 +92,8 @@ def behind_gateway(home: Path, payload: bytes) -> Iterator[Running]:
     began = time.monotonic()
     template = (gateway.FOLDER / "envoy.yaml").read_text()
     (home / "envoy.yaml").write_text(re.sub(r"(max_tokens|tokens_per_fill): \d+", r"\1: 1000000", template))
-    (home / "settings.toml").write_text(f'listen = "127.0.0.1:{free_ports(1)[0]}"')
+    listen, metrics = free_ports(2)
+    (home / "settings.toml").write_text(f'listen = "127.0.0.1:{listen}"\nmetrics = "127.0.0.1:{metrics}"\n')
     config = server.config_on_free_ports(home, server.read_properties(server.CONFIG))
     with Server(config, home).running() as torchserve:
         nodes = [gateway.node_of(torchserve)]

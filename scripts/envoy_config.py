@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import demo
 import yaml
 from gateway_settings import Address, Node, Settings, SettingsError
 
@@ -32,22 +33,30 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
     """The template with the addresses, nodes, keys and certificates in place, still in one piece.
 
     Args:
-        template: an Envoy configuration with one listener and the clusters `inference` and `management`.
-        settings: addresses, keys and certificates.
+        template: an Envoy configuration with the listeners `gateway` and `metrics`, and the clusters `admin`,
+            `inference` and `management`.
+        settings: addresses, keys, certificates, and whether there is a page to draw on.
         nodes: the TorchServe nodes, in place of those of the settings.
         admin: the socket of Envoy's own administration, for this machine's user alone.
 
     """
     config: Config = yaml.safe_load(template.read_text())
-    # Its own connections do not count: an operator gets in when clients have taken all.
-    config["admin"] = {"address": {"pipe": {"path": str(admin), "mode": 0o600}}, "ignore_global_conn_limit": True}
-    [listener] = config["static_resources"]["listeners"]
+    config["admin"]["address"]["pipe"]["path"] = str(admin)
+    listener, metrics = config["static_resources"]["listeners"]
     listener["address"] = _socket_address(settings.listen)
+    metrics["address"] = _socket_address(settings.metrics)
+    routes = _connection_manager(config)["route_config"]["virtual_hosts"][0]["routes"]
     if settings.keys:
-        _ask_for_keys(_connection_manager(config)["route_config"], settings.keys)
+        _ask_for_keys(routes, settings.keys)
+    if settings.demo:
+        routes[-1:-1] = demo.routes()  # before the last, which refuses all other paths
     if settings.certificate:
         listener["filter_chains"][0]["transport_socket"] = _tls(settings)
     for cluster in config["static_resources"]["clusters"]:
+        if cluster["name"] == "admin":
+            endpoint = {"address": {"pipe": {"path": str(admin)}}}
+            cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": endpoint}]}]
+            continue
         cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [_endpoint(cluster["name"], n) for n in nodes]}]
         if any(node.inference.ip() is None for node in nodes):
             cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
@@ -87,8 +96,8 @@ def write(config: Config, folder: Path) -> dict[str, str]:
     text = yaml.safe_dump(config)
     if bootstrap.exists() and bootstrap.read_text() != text:
         raise SettingsError(
-            "`listen`, TLS as such, names among the nodes, and envoy.yaml itself are read at the start alone: "
-            "restart with scripts/stop and scripts/serve --gateway."
+            "`listen`, `metrics`, TLS as such, names among the nodes, and envoy.yaml itself are read at the start "
+            "alone: restart with scripts/stop and scripts/serve --gateway."
         )
     versions = {}
     for name, resource in watched.items():
@@ -112,7 +121,7 @@ def _split(config: Config, folder: Path) -> dict[str, Config]:
     manager["rds"] = {"route_config_name": "routes", "config_source": source}
 
     for cluster in config["static_resources"]["clusters"]:
-        if cluster["type"] == "STATIC":
+        if cluster["type"] == "STATIC" and cluster["name"] != "admin":
             kind = "config.endpoint.v3.ClusterLoadAssignment"
             source = watch(cluster["name"], kind, cluster.pop("load_assignment"))
             cluster |= {"type": "EDS", "eds_cluster_config": {"eds_config": source}}
@@ -135,8 +144,8 @@ def _connection_manager(config: Config) -> Config:
     return manager
 
 
-def _ask_for_keys(routes: Config, keys: Sequence[str]) -> None:
-    [predict] = [route for route in routes["virtual_hosts"][0]["routes"] if route["name"] == "predict"]
+def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
+    [predict] = [route for route in routes if route["name"] == "predict"]
     known = [{"header": {"name": "x-api-key", "string_match": {"exact": key}}} for key in keys]
     predict["typed_per_filter_config"] = {
         "envoy.filters.http.rbac": {

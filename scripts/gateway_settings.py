@@ -5,7 +5,7 @@ settings.toml ── load ──> Settings ── envoy_config.derive ──> En
 
 import ipaddress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from environment import ROOT
@@ -32,6 +32,11 @@ class Address(NamedTuple):
             return ipaddress.ip_address(self.host)
         except ValueError:
             return None
+
+    def is_loopback(self) -> bool:
+        """Whether it is an IP address that this machine alone reaches."""
+        ip = self.ip()
+        return ip is not None and ip.is_loopback
 
     @classmethod
     def parse(cls, text: str) -> "Address":
@@ -65,23 +70,27 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     """settings.toml; what each means is said there."""
 
     listen: str = "127.0.0.1:8000"
+    metrics: str = "127.0.0.1:8001"
     keys: str = ""
     without_keys: bool = False
     certificate: str = ""
     private_key: str = ""
     client_authority: str = ""
     nodes: list[_Node] = []
+    demo: Literal["loopback", "always", "never"] = "loopback"
 
 
 class Settings(msgspec.Struct, frozen=True):
     """Settings that can be used as they are: addresses parsed, files read."""
 
     listen: Address
+    metrics: Address
     keys: list[str]
     certificate: str  # PEM, as are the next two; empty if not set
     private_key: str
     client_authority: str
     nodes: list[Node]
+    demo: bool  # whether the page to draw on is served
 
 
 def load(path: Path) -> Settings:
@@ -93,13 +102,16 @@ def load(path: Path) -> Settings:
     """
     try:
         file = msgspec.toml.decode(path.read_bytes(), type=_File)
+        listen = Address.parse(file.listen)
         settings = Settings(
-            listen=Address.parse(file.listen),
+            listen=listen,
+            metrics=Address.parse(file.metrics),
             keys=_keys(path.parent / file.keys) if file.keys else [],
             certificate=_pem(path.parent, file.certificate, "CERTIFICATE"),
             private_key=_pem(path.parent, file.private_key, "PRIVATE KEY"),
             client_authority=_pem(path.parent, file.client_authority, "CERTIFICATE"),
             nodes=[Node(Address.parse(node.inference), Address.parse(node.management)) for node in file.nodes],
+            demo=file.demo == "always" or (file.demo == "loopback" and listen.is_loopback()),
         )
     except (OSError, msgspec.DecodeError, SettingsError) as error:
         raise SettingsError(f"{error}; in {path}.") from None
@@ -108,10 +120,11 @@ def load(path: Path) -> Settings:
 
 
 def _require_safe(settings: Settings, without_keys: bool, path: Path) -> None:
-    ip = settings.listen.ip()
-    if ip is None:
+    if settings.listen.ip() is None:
         raise SettingsError(f"Expected an IP address in `listen`, got `{settings.listen}`; in {path}.")
-    if not ip.is_loopback and not settings.keys and not without_keys:
+    if settings.metrics.ip() is None:
+        raise SettingsError(f"Expected an IP address in `metrics`, got `{settings.metrics}`; in {path}.")
+    if not settings.listen.is_loopback() and not settings.keys and not without_keys:
         raise SettingsError(
             f"`listen` is {settings.listen}, which other machines reach, and there are no keys: "
             f"name a file of API keys in `keys`, or allow everybody with `without_keys = true`; in {path}."

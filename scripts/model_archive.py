@@ -54,7 +54,11 @@ def build() -> None:
     with tempfile.TemporaryDirectory(dir=ARCHIVE.parent, prefix=".building-") as aside:
         [program, *arguments] = command(aside)
         archiver = Path(sys.executable).with_name(program)
-        done = subprocess.run([archiver, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        # It works in a folder `mnist` of the system's temporary one, where another of its kind may work as well.
+        variables = {**os.environ, "TMPDIR": aside}
+        done = subprocess.run(
+            [archiver, *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise SystemExit(f"torch-model-archiver failed: {done.stderr.strip().splitlines()[-1]}")
         os.replace(Path(aside) / ARCHIVE.name, ARCHIVE)

@@ -12,7 +12,7 @@ import environment
 from gateway import Gateway, node_of
 from server import Server
 
-USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000")
+USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000", "8001")
 
 _LEFT_OUT = (
     ".git",

@@ -50,14 +50,14 @@ def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Make
 @pytest.fixture
 def checkout(archive: Path, tmp_path: Path) -> Iterator[Checkout]:
     """A copy of this checkout, the built archive in it; whatever still runs in it at the end of the test is stopped."""
-    copy = Checkout(tmp_path / "Prüfung mit Leerzeichen", free_ports(6))
+    copy = Checkout(tmp_path / "Prüfung mit Leerzeichen", free_ports(7))
     yield copy
     copy.close()
 
 
 @pytest.fixture(scope="session")
 def make_gateway(tmp_path_factory: pytest.TempPathFactory) -> MakeGateway:
-    """Make a gateway before servers, on a free port, its settings given by keyword; not started yet.
+    """Make a gateway before servers, on free ports, its settings given by keyword; not started yet.
 
     `limits` are changes to envoy.yaml: a piece of its text, and what stands there instead.
     """
@@ -69,7 +69,8 @@ def make_gateway(tmp_path_factory: pytest.TempPathFactory) -> MakeGateway:
             assert template.count(usual) == 1, f"{usual!r} is to be there once"
             template = template.replace(usual, changed)
         (home / "template.yaml").write_text(template)
-        settings = {"listen": f"127.0.0.1:{free_ports(1)[0]}", **settings}
+        listen, metrics = free_ports(2)
+        settings = {"listen": f"127.0.0.1:{listen}", "metrics": f"127.0.0.1:{metrics}", **settings}
         file = home / "settings.toml"
         file.write_text("\n".join(f"{name} = {json.dumps(value)}" for name, value in settings.items()))
         return Gateway([node_of(server) for server in servers], file, home / "template.yaml", home)

@@ -4,6 +4,8 @@ One contract, two faces: TorchServe's own ports, and the gateway's one.
 """
 
 import json
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +96,10 @@ def _data(*values: object, fill: float = 0.0) -> bytes:
     return json.dumps({"data": [*values, *[fill] * (784 - len(values))]}).encode()
 
 
+_HEADER = b"IHDR" + struct.pack(">IIBBBBB", 10_000, 10_000, 8, 0, 0, 0, 0)
+_HUGE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + _HEADER + struct.pack(">I", zlib.crc32(_HEADER))
+_HUGE += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
 REFUSALS = [
     Refusal("empty", b"", 400, "got nothing"),
     Refusal("not JSON", b"seven", 400, "Expected JSON"),
@@ -137,4 +143,7 @@ REFUSALS = [
     Refusal("XML", b"<data/>", 415, "got 'application/xml'", "application/xml"),
     Refusal("a form", b"data=0.0", 415, "Content-Type: application/json", "application/x-www-form-urlencoded"),
     Refusal("784 bytes and one", bytes(785), 422, "Expected 784 bytes", "application/octet-stream"),
+    Refusal("no image", b"seven", 400, "Expected a whole PNG or JPEG file in the body", "image/png"),
+    Refusal("an image cut short", _HUGE[:30], 400, "Expected a whole PNG or JPEG file in the body", "image/jpeg"),
+    Refusal("an image of many megabytes", _HUGE, 422, "at most 524,288 pixels, got 10000 × 10000", "image/png"),
 ]

@@ -1,5 +1,6 @@
 """The service from outside, at both of its faces: ours, or the deployed one that API_BASE_URL names."""
 
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import requests
 from contract import REFUSALS, TIMEOUT, Refusal, Service
+from PIL import Image
 
 Sample = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
@@ -82,6 +84,17 @@ def test_binary_payload_gets_the_answer_of_its_json(service: Service, sample: Sa
     body = np.rint(pixels * 255).astype(np.uint8).tobytes() if encoding == "uint8" else pixels.astype("<f4").tobytes()
     answer = service.post(body, "application/octet-stream").json()
     assert answer == service.predict_json({"data": pixels.tolist()}).json()
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
+@pytest.mark.parametrize("paper", ["black", "white"])
+def test_image_gets_the_answer_of_its_pixels(service: Service, sample: Sample, media_type: str, paper: str) -> None:
+    levels = np.rint(sample[0][1] * 255).astype(np.uint8).reshape(28, 28)
+    file = io.BytesIO()
+    Image.fromarray(255 - levels if paper == "white" else levels).save(file, media_type.removeprefix("image/"))
+    answer = service.post(file.getvalue(), media_type).json()
+    expected = service.predict_json({"data": sample[0][1].tolist()}).json()
+    assert answer == (expected if media_type == "image/png" else pytest.approx(expected, abs=0.01))
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=str)

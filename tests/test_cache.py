@@ -72,7 +72,7 @@ def test_what_was_used_longest_ago_goes_first() -> None:
 
 def test_hits_are_counted_in_the_metrics(make_server: MakeServer, archive: Path, tmp_path: Path) -> None:
     assert archive == model_archive.ARCHIVE
-    model_archive.variant(tmp_path, minWorkers=1, maxWorkers=1, handler={"cacheSize": 10})
+    model_archive.variant(tmp_path, minWorkers=1, maxWorkers=1, handler={"cacheSize": 10, "metricsPeriod": 1})
     with make_server(model_store=tmp_path).running() as server:
         url = f"{server.inference_url}/predictions/mnist"
         answers = [requests.post(url, json={"data": [0.5] * 784}, timeout=10).content for _ in range(4)]

@@ -96,8 +96,8 @@ def test_configuration_is_valid_and_uses_nothing_unsettled() -> None:
 def test_configuration_as_it_stands_is_for_the_usual_ports() -> None:
     config = yaml.safe_load(TEMPLATE.read_text())["static_resources"]
     ports = re.findall(r"'port_value': (\d+)", str(config))
-    usual = [port for port in ports if port in ("8000", "8080", "8081")]
-    assert sorted(set(ports)) == sorted(set(usual)) == ["8000", "8080", "8081"]
+    usual = [port for port in ports if port in ("8000", "8001", "8080", "8081")]
+    assert sorted(set(ports)) == sorted(set(usual)) == ["8000", "8001", "8080", "8081"]
 
 
 def test_body_limit_is_torchserves(gateway: Gateway) -> None:
@@ -117,7 +117,11 @@ def test_body_limit_is_torchserves(gateway: Gateway) -> None:
         "/models/mnist",
         "/metrics",
         "/api-description",
-        "/v1/models/mnist:predict",
+        "/v1/models/mnist:explain",
+        "/v1/models/other:predict",
+        "/v2/models/other",
+        "/v2/models/mnist/config",
+        "/v2/repository/index",
         "/invocations",
         "/workflows",
         "/predict/mnist",
@@ -140,10 +144,15 @@ def test_encoded_slash_is_no_way_around(gateway: Gateway) -> None:
     assert_error(*parse(raw), 400)
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/predict"])
+PREDICT = ["/predict", "/v1/models/mnist:predict", "/v2/models/mnist/infer"]
+ASK = ["/", "/health", "/v1/models", "/v1/models/mnist", "/v2", "/v2/health/live", "/v2/health/ready"]
+ASK += ["/v2/models/mnist", "/v2/models/mnist/ready"]
+
+
+@pytest.mark.parametrize("path", PREDICT + ASK)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_each_route_has_one_method(gateway: Gateway, method: str, path: str) -> None:
-    allowed = "POST" if path == "/predict" else "GET"
+    allowed = "POST" if path in PREDICT else "GET"
     response = requests.request(method, gateway.url + path, timeout=TIMEOUT)
     if method == allowed:
         assert response.status_code in (200, 400)  # an empty body is no payload
@@ -162,8 +171,9 @@ def test_query_reaches_neither_model_nor_management(gateway: Gateway) -> None:
 
 def test_forms_never_reach_torchserve(gateway: Gateway) -> None:
     answers = [
-        requests.post(gateway.predict_url, data=b"%zz=", headers={"Content-Type": form}, timeout=TIMEOUT)
+        requests.post(gateway.url + path, data=b"%zz=", headers={"Content-Type": form}, timeout=TIMEOUT)
         for form in ("application/x-www-form-urlencoded", "Multipart/Form-Data; boundary=x")
+        for path in PREDICT
     ]
     for answer in answers:
         assert_refused(answer, 415)

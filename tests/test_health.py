@@ -160,7 +160,7 @@ def test_worker_that_hangs_is_no_health_and_is_replaced(subject: Subject, tmp_pa
     hangs = tmp_path / "hangs"
 
     def hanging(handler: bytes) -> bytes:
-        begin = b"        answer = msgspec.json.decode(body)\n"
+        begin = b"        pixels, _ = payload.decode([(_GOLDEN"
         assert handler.count(begin) == 1
         loop = f"        while __import__('os').path.exists({str(hangs)!r}): __import__('time').sleep(0.01)\n"
         return handler.replace(begin, loop.encode() + begin)
@@ -179,7 +179,7 @@ def test_worker_that_hangs_is_no_health_and_is_replaced(subject: Subject, tmp_pa
         assert time.monotonic() < deadline
     hangs.unlink()
     subject.tells(WELL, TIMEOUT)
-    assert "_reads" in (subject.server.logs / "model_log.log").read_text(), "it tells where it hung"
+    assert "_make_golden_prediction" in (subject.server.logs / "model_log.log").read_text(), "it tells where it hung"
 
 
 def test_without_jvm_there_is_no_health(subject: Subject) -> None:

@@ -37,6 +37,18 @@ def test_integers_and_further_keys_are_accepted() -> None:
     np.testing.assert_array_equal(decode(body), np.array([0, 1] * 392, np.float32))
 
 
+def test_last_of_two_values_for_a_key_counts() -> None:
+    first, last = json.dumps([0] * 784).encode(), json.dumps([1] * 784).encode()
+    np.testing.assert_array_equal(decode(b'{"data": %s, "data": %s}' % (first, last)), np.ones(784))
+    with pytest.raises(PayloadError, match="Expected `array`, got `null`"):
+        decode(b'{"data": %s, "data": null}' % first)
+
+
+def test_byte_order_mark_is_passed_over() -> None:
+    for body in (b'{"data": %s}', b'{"id": 7, "data": %s}'):
+        np.testing.assert_array_equal(decode(b"\xef\xbb\xbf" + body % json.dumps([1] * 784).encode()), np.ones(784))
+
+
 def test_bytes_are_grey_levels() -> None:
     grey = np.arange(784, dtype=np.uint16).astype(np.uint8)
     np.testing.assert_array_equal(decode(grey.tobytes(), BINARY), grey / np.float32(255))
@@ -95,7 +107,9 @@ bodies = st.binary(max_size=64) | json_values.map(lambda value: json.dumps(value
 binaries = st.binary(min_size=784, max_size=784) | st.binary(min_size=3136, max_size=3136)
 
 
-@given(st.tuples(bodies | binaries, st.sampled_from([JSON, BINARY, "", "text/plain"]) | st.text(max_size=20)))
+@given(
+    st.tuples(bodies | binaries, st.sampled_from([JSON, BINARY, "", "image/png", "text/plain"]) | st.text(max_size=20))
+)
 @example((b'{"data": ' + b"[" * 60_000, JSON))
 @example((b"[" * 60_000, JSON))
 @example((b'{"data": [' + b"9" * 60_000 + b"]}", JSON))
@@ -103,6 +117,7 @@ binaries = st.binary(min_size=784, max_size=784) | st.binary(min_size=3136, max_
 @example((b'{"x": NaN, "data": [' + b"9" * 400 + b"]}", JSON))
 @example((b"\xef\xbb\xbf{}", JSON))
 @example((b"\x1f\x8b", JSON))
+@example((b'{"data": "' + b"7" * 784 + b'"}', JSON))
 def test_any_bytes_give_pixels_or_a_refusal_from_the_table(request_: tuple[bytes, str]) -> None:
     try:
         pixels = decode(*request_)
@@ -115,6 +130,15 @@ def test_any_bytes_give_pixels_or_a_refusal_from_the_table(request_: tuple[bytes
         assert pixels.shape == (784,)
         assert pixels.dtype == np.float32
         assert ((pixels >= 0) & (pixels <= 1)).all()
+
+
+@given(almost_payloads)
+@example(json.dumps({"data": [[0.5]] * 784}).encode())
+@example(json.dumps({"data": [2**70] * 784}).encode())
+def test_a_further_key_changes_nothing(body: bytes) -> None:
+    pixels, errors = payload.decode([(body, JSON), (body[:-1] + b', "id": 7}', JSON)])
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    assert str(errors.get(0)) == str(errors.get(1))
 
 
 @given(st.lists(st.floats(-0.1, 1.1) | st.sampled_from([0, 1]), min_size=1, max_size=9))

@@ -39,6 +39,8 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
                 assert checkout.run(f"scripts/stop && scripts/serve --detach {face}")[0] == 0
             code, printed = checkout.run(checkout.on_own_ports(command.replace("curl", "curl -s")))
             assert code == 0, f"{command}\n{printed}"
+            if command == "scripts/serve --gateway --detach":
+                assert f"Draw a digit yourself:\n  {checkout.gateway.url}/demo\n" in printed
             if command.startswith("torchserve --start"):
                 wait_until_healthy(checkout)
             elif command.startswith("torchserve --stop"):

@@ -42,6 +42,10 @@ def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> No
     [curl] = re.findall(r"curl .*", output)
     assert re.match(r'\{"prediction": 7, "confidence": 0\.\d+\}', checkout.run(curl + " -s")[1])
 
+    code, output = checkout.run("scripts/predict tests/data/seven.json")
+    assert code == 0
+    assert "prediction  7" in output
+
     code, output = checkout.run("scripts/serve --detach")
     assert code == 1
     assert "The service runs already" in output

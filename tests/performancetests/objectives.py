@@ -86,6 +86,15 @@ class Versions:
 
 
 @dataclass(frozen=True)
+class Alerts:
+    """What an operator is called for, beside the latency of the seed profile and the confidence of versions."""
+
+    error_ratio: float  # of predictions
+    refusal_ratio: float  # above its mean of a day
+    queue: float  # ms
+
+
+@dataclass(frozen=True)
 class Objectives:
     """All of objectives.toml."""
 
@@ -94,6 +103,7 @@ class Objectives:
     growth: Growth
     trend: Trend
     versions: Versions
+    alerts: Alerts
 
     def __getitem__(self, name: str) -> Profile:
         if name not in self.profile:
@@ -136,6 +146,7 @@ def _objectives(table: dict[str, Any]) -> Objectives:
         _build(Growth, table["growth"], "[growth]"),
         _build(Trend, table["trend"], "[trend]"),
         _build(Versions, table["versions"], "[versions]"),
+        _build(Alerts, table["alerts"], "[alerts]"),
     )
 
 

@@ -1,0 +1,144 @@
+// The page: what happens on the sheet goes to the service, and what the service says goes to the page.
+
+import { Pad } from "./pad.js";
+import { SIDE, pixelsOf } from "./pixels.js";
+import { KeyError, predict } from "./service.js";
+
+const UNSURE = 0.5; // below it, the model itself thinks it more likely wrong than right
+const PAUSE = 60; // ms between an answer and the next request
+
+const at = (id) => document.getElementById(id);
+const pad = new Pad(at("sheet"));
+let key = "";
+let drawn = 0; // which drawing is on the sheet
+let answered = 0; // which one the service has answered last
+let asking = false;
+
+pad.addEventListener("change", () => {
+  drawn++;
+  at("undo").disabled = !pad.canUndo;
+  at("clear").disabled = pad.isBlank;
+  at("invitation").hidden = !pad.isBlank;
+  if (pad.isBlank) return forget();
+  if (at("status").className !== "error") wait();
+  ask();
+});
+
+/** One request at a time, the latest drawing next; what could not be answered is asked again. */
+async function ask() {
+  if (asking) return;
+  asking = true;
+  while (answered !== drawn && !pad.isBlank) {
+    const [drawing, pixels] = [drawn, pixelsOf(pad.read())];
+    let pause = PAUSE;
+    try {
+      const answer = await predict(pixels, key);
+      answered = drawing;
+      if (!pad.isBlank) show(answer, pixels);
+    } catch (error) {
+      if (error.retry) pause = error.retry * 1000;
+      else answered = drawing;
+      if (error instanceof KeyError) at("key-form").hidden = false;
+      if (!pad.isBlank) say(error.message, "error");
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  asking = false;
+}
+
+function show({ prediction, confidence }, pixels) {
+  const tenths = Math.floor(confidence * 1000); // rounded down: certainty is not claimed
+  const percent = tenths ? `${(tenths / 10).toFixed(1)}%` : "under 0.1%";
+  const unsure = confidence < UNSURE;
+  at("prediction").textContent = prediction;
+  at("prediction").className = unsure ? "unsure" : "";
+  at("confidence").textContent = percent;
+  at("bar").value = confidence;
+  if (at("key-form").contains(document.activeElement)) at("sheet").focus();
+  at("key-form").hidden = true;
+  picture(pixels, `What the model saw when it read ${prediction}`);
+  if (pad.isDown || answered !== drawn) wait(); // a screen reader is not told of every stage
+  else if (unsure) say(`This may be no digit: it is read as ${prediction} with a confidence of ${percent}.`, "unsure");
+  else say(`Read as ${prediction} with a confidence of ${percent}.`);
+}
+
+function forget() {
+  at("prediction").textContent = "?";
+  at("prediction").className = "none";
+  at("confidence").textContent = "–";
+  at("bar").value = 0;
+  picture(new Uint8Array(SIDE * SIDE), "What the model saw: nothing yet");
+  say("Nothing is drawn yet.");
+}
+
+function wait() {
+  say(pad.isDown ? "Drawing …" : "");
+}
+
+/** Say one sentence, to a screen reader as well. @param {"" | "unsure" | "error"} kind */
+function say(sentence, kind = "") {
+  if (at("status").textContent !== sentence) at("status").textContent = sentence; // the same is not said again
+  at("status").className = kind;
+}
+
+function picture(pixels, label) {
+  const image = new ImageData(SIDE, SIDE);
+  pixels.forEach((level, pixel) => image.data.set([level, level, level, 255], 4 * pixel));
+  at("seen").getContext("2d").putImageData(image, 0, 0);
+  at("seen").ariaLabel = label;
+}
+
+async function open(file) {
+  try {
+    pad.show(await createImageBitmap(file));
+  } catch {
+    say(`${file.name} is not a picture that can be read: choose a PNG or JPEG.`, "error");
+  }
+}
+
+at("undo").addEventListener("click", () => pad.undo());
+at("clear").addEventListener("click", () => pad.clear());
+at("file").addEventListener("change", ({ target }) => {
+  if (target.files.length) open(target.files[0]);
+  target.value = ""; // so that the same file can be chosen again
+});
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  if (event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
+});
+addEventListener("paste", ({ clipboardData }) => clipboardData.files.length && open(clipboardData.files[0]));
+addEventListener("keydown", (event) => {
+  if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.target === at("key")) return;
+  event.preventDefault();
+  pad.undo();
+});
+at("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  key = at("key").value.trim();
+  answered = null;
+  ask();
+});
+
+pad.addEventListener("pen", () => {
+  at("pen").style.left = `${pad.pen.x * 100}%`;
+  at("pen").style.top = `${pad.pen.y * 100}%`;
+  at("pen").classList.toggle("down", pad.isDown);
+});
+pad.dispatchEvent(new Event("pen"));
+
+const digits = new Image();
+digits.addEventListener("load", () => {
+  for (let digit = 0; digit < 10; digit++) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.ariaLabel = `A real ${digit}`;
+    const context = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE }).getContext("2d");
+    context.drawImage(digits, -digit * SIDE, 0);
+    button.style.setProperty("--digit", digit);
+    button.addEventListener("click", () => pad.show(context.canvas));
+    at("samples").append(button);
+  }
+});
+digits.src = "/demo/digits.png";
+forget();

@@ -1,0 +1,51 @@
+// The service that this page comes from, asked for a prediction. What goes wrong is said in one sentence.
+
+const TIMEOUT = 10_000; // ms; the gateway answers within 5 s
+
+/** No prediction; the message is for the page's reader. */
+export class ServiceError extends Error {
+  /** @param {number | null} retry s after which to ask again; null if that is of no use */
+  constructor(message, retry = null) {
+    super(message);
+    this.retry = retry;
+  }
+}
+
+/** The service wants an API key, or another one. */
+export class KeyError extends ServiceError {}
+
+/**
+ * @param {Uint8Array} pixels 784 grey levels
+ * @param {string} key an API key; empty for none
+ * @returns {Promise<{prediction: number, confidence: number}>}
+ * @throws {ServiceError}
+ */
+export async function predict(pixels, key) {
+  const headers = { "Content-Type": "application/json" };
+  if (!/^[\x21-\x7e]*$/.test(key)) throw wrong(key); // no header can carry it
+  if (key) headers["x-api-key"] = key;
+  const body = JSON.stringify({ data: Array.from(pixels, (level) => level / 255) });
+  let response;
+  try {
+    response = await fetch("/predict", { method: "POST", headers, body, signal: AbortSignal.timeout(TIMEOUT) });
+  } catch {
+    throw new ServiceError("The service does not answer; it is asked again every two seconds.", 2);
+  }
+  const answer = await response.json().catch(() => null);
+  if (response.status === 401) throw wrong(key);
+  if (response.status === 429) {
+    const seconds = Number(response.headers.get("Retry-After")) || 1;
+    throw new ServiceError("The service has too many requests just now; this one is sent again in a moment.", seconds);
+  }
+  if (response.status >= 500)
+    throw new ServiceError("The service has no model ready just now; it is asked again every two seconds.", 2);
+  if (!response.ok)
+    throw new ServiceError(`The service refused the drawing: ${answer?.message ?? `status ${response.status}.`}`);
+  if (!Number.isInteger(answer?.prediction) || !Number.isFinite(answer?.confidence))
+    throw new ServiceError("The service answered, but not with a prediction.");
+  return answer;
+}
+
+function wrong(key) {
+  return new KeyError(key ? "That API key is not valid here." : "This service asks for an API key.");
+}

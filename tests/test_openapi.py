@@ -1,0 +1,114 @@
+"""docs/openapi.yaml: valid, of one mind with the contract, and true of what the gateway answers."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import numpy as np
+import pytest
+import requests
+import schemathesis
+import yaml
+from conftest import MakeGateway
+from contract import REFUSALS, TIMEOUT, Refusal, Service
+from environment import ROOT
+from gateway import Gateway
+from hypothesis import HealthCheck, given, seed, settings
+from schemathesis import GenerationMode
+from server import Server
+from workers import workers
+
+DOCUMENT = ROOT / "docs" / "openapi.yaml"
+SCHEMA = schemathesis.openapi.from_path(DOCUMENT)
+PREDICT = SCHEMA["/predict"]["POST"]
+# Which payloads are refused is asked of another oracle below, which knows float32; and that bytes must be 784 or 3,136
+# no schema can say.
+EXCLUDED = [schemathesis.checks.negative_data_rejection, schemathesis.checks.positive_data_acceptance]
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway: MakeGateway, node: Server) -> Iterator[Gateway]:
+    with make_gateway(node).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    return yaml.safe_load(DOCUMENT.read_text())
+
+
+def test_document_is_valid() -> None:
+    SCHEMA.validate()
+
+
+def test_documented_routes_are_those_of_the_gateway(document: Any) -> None:
+    template = (ROOT / "deploy" / "gateway" / "envoy.yaml").read_text()
+    route = r"match: \{path: (\S+), headers: \[\{name: \":method\", string_match: \{exact: (\w+)"
+    assert {(path, method.upper()) for path, item in document["paths"].items() for method in item} <= set(
+        re.findall(route, template)
+    )
+
+
+def test_documented_media_types_are_read(document: Any, gateway: Gateway) -> None:
+    for media_type in document["paths"]["/predict"]["post"]["requestBody"]["content"]:
+        assert Service.gateway(gateway.url).post(b"?", media_type).status_code in (400, 422)
+
+
+def test_document_names_every_status_that_the_gateway_words(document: Any) -> None:
+    template = (ROOT / "deploy" / "gateway" / "envoy.yaml").read_text()
+    worded = set(re.findall(r"^ +code: (\d+)$", template, re.MULTILINE))
+    assert worded - {"404", "405"} <= set(document["paths"]["/predict"]["post"]["responses"])
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+def test_contract_and_document_agree(document: Any, gateway: Gateway, refusal: Refusal) -> None:
+    answers = document["paths"]["/predict"]["post"]["responses"]
+    assert str(refusal.status) in answers
+    response = Service.gateway(gateway.url).post(refusal.body, refusal.media_type)
+    PREDICT.validate_response(response)
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_answers_are_as_documented(gateway: Gateway, path: str) -> None:
+    response = requests.get(gateway.url + path, timeout=TIMEOUT)
+    assert response.status_code == 200
+    SCHEMA[path]["GET"].validate_response(response)
+
+
+def is_valid(body: bytes | str | None, schema: Any) -> bool:
+    """Whether a body is a payload by the document, each number of it rounded to float32 first."""
+    try:
+        payload = json.loads(body or b"")
+    except ValueError:
+        return False
+    data = payload.get("data") if isinstance(payload, dict) else None
+    if isinstance(data, list) and all(type(value) in (int, float) and abs(value) < 1e38 for value in data):
+        payload = {"data": [float(np.float32(value)) for value in data]}
+    return jsonschema_rs.is_valid(schema, payload)
+
+
+@pytest.mark.parametrize(("mode", "examples"), [(GenerationMode.NEGATIVE, 150), (GenerationMode.POSITIVE, 50)])
+def test_generated_requests_are_answered_as_documented(
+    gateway: Gateway, node: Server, document: Any, mode: GenerationMode, examples: int
+) -> None:
+    before = set(workers(node))
+    statuses: Counter[int] = Counter()
+
+    @seed(1)
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=PREDICT.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        response = case.call(base_url=gateway.url, timeout=TIMEOUT)
+        case.validate_response(response, excluded_checks=EXCLUDED)
+        statuses[response.status_code] += 1
+        if case.media_type == "application/json":
+            valid = is_valid(response.request.body, document["components"]["schemas"]["Image"])
+            assert (response.status_code == 200) is valid
+
+    ask()
+    assert statuses.total() >= examples
+    assert len(statuses) >= 2, "some are refused for their form, some for their values"
+    assert set(workers(node)) == before

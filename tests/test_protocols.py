@@ -1,0 +1,296 @@
+"""KServe's protocols at both faces, and TorchServe's gRPC, asked by clients that are not ours: Triton's and grpcio."""
+
+import importlib
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import grpc  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+import requests
+import ts
+from conftest import MakeGateway
+from contract import TIMEOUT, Service
+from numpy.typing import NDArray
+from PIL import Image
+from server import Server
+from tritonclient.http import (  # type: ignore[import-untyped]
+    InferenceServerClient,
+    InferInput,
+    InferRequestedOutput,
+    InferResult,
+)
+from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
+from workers import stuck
+
+Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
+Answers = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def expected(service: Service, sample: Sample) -> Answers:
+    """What the first images get by themselves."""
+    return [service.predict_json({"data": row.tolist()}).json() for row in sample[0][:4]]
+
+
+@pytest.fixture(scope="module")
+def triton(service: Service) -> Iterator[InferenceServerClient]:
+    url = urlsplit(service.predict)
+    with InferenceServerClient(url.netloc, network_timeout=TIMEOUT, ssl=url.scheme == "https") as client:
+        yield client
+
+
+def v1(service: Service, document: Any) -> requests.Response:
+    return post(service, "/v1/models/mnist:predict", document)
+
+
+def post(service: Service, path: str, document: Any) -> requests.Response:
+    headers = {"x-api-key": service.key} if service.key else {}
+    return requests.post(urljoin(service.predict, path), json=document, headers=headers, timeout=TIMEOUT)
+
+
+def infer(
+    service: Service, triton: InferenceServerClient, values: NDArray[Any], datatype: str = "FP32", **options: Any
+) -> InferResult:
+    tensor = InferInput("pixels", list(values.shape), datatype)
+    tensor.set_data_from_numpy(values, binary_data=options.pop("binary_data", False))
+    headers = {"x-api-key": service.key} if service.key else None
+    return triton.infer("mnist", [tensor], headers=headers, **options)
+
+
+def assert_answers(result: InferResult, expected: Answers) -> None:
+    assert result.as_numpy("prediction").dtype == np.int64
+    assert result.as_numpy("prediction").tolist() == [answer["prediction"] for answer in expected]
+    assert result.as_numpy("confidence").dtype == np.float32
+    np.testing.assert_allclose(result.as_numpy("confidence"), [answer["confidence"] for answer in expected], atol=1e-6)
+    assert result.as_numpy("error").tolist() == [""] * len(expected)
+
+
+def test_v1_answers_each_instance_by_itself(service: Service, sample: Sample, expected: Answers) -> None:
+    rows = sample[0][:4]
+    forms = [rows[0].tolist(), rows[1].reshape(28, 28).tolist(), {"data": rows[2].tolist()}]
+    bad = [rows[3].tolist()[1:], [[0.0] * 28] * 27, {"image": []}, [*[0] * 783, 7], "seven"]
+    response = v1(service, {"instances": [bad[0], *forms, *bad[1:]]})
+    assert response.status_code == 200
+    first, *rest = response.json()["predictions"]
+    assert rest[:3] == expected[:3]
+    errors = [first, *rest[3:]]
+    assert [error["code"] for error in errors] == [422] * 5
+    for error, words in zip(
+        errors,
+        [
+            "Expected 784 numbers, got 783 - at `$.instances[0]`",
+            "Expected 28 rows of 28 numbers",
+            "missing required field `data` - at `$.instances[5]`",
+            "got 7 - at `$.instances[6][783]`",
+            "Expected `array`, got `str` - at `$.instances[7]`",
+        ],
+        strict=True,
+    ):
+        assert words in error["message"]
+
+
+def test_v1_refuses_what_is_no_list_of_images(service: Service) -> None:
+    refused: list[Any] = [[], None, {}, "seven", [[0.0]] * 65]
+    for instances in refused:
+        response = v1(service, {"instances": instances})
+        assert response.status_code == 422
+        error = response.json()
+        assert set(error) == {"code", "type", "message", "error"}
+        assert error["error"] == error["message"]
+        assert "at `$.instances`" in error["message"]
+
+
+def test_request_with_no_good_image_is_refused(service: Service, triton: InferenceServerClient) -> None:
+    response = v1(service, {"instances": [[0.0] * 783, [2.0] * 784]})
+    assert (response.status_code, response.json()["code"]) == (422, 422)
+    assert "Expected 784 numbers, got 783 - at `$.instances[0]`" in response.json()["error"]
+    with pytest.raises(InferenceServerException, match=r"got 7 - at `\$\.inputs\[0\]\.data\[0\]\[0\]`") as caught:
+        infer(service, triton, np.full((1, 784), 7, np.float32))
+    assert caught.value.status() == "422"
+
+
+@pytest.mark.parametrize("shape", [(4, 784), (4, 28, 28), (4, 1, 28, 28)])
+@pytest.mark.parametrize("binary_data", [False, True], ids=["JSON", "binary"])
+@pytest.mark.parametrize("datatype", ["FP32", "UINT8"])
+def test_v2_answers_tensors(
+    service: Service,
+    triton: InferenceServerClient,
+    sample: Sample,
+    expected: Answers,
+    shape: tuple[int, ...],
+    binary_data: bool,
+    datatype: str,
+) -> None:
+    values = sample[0][:4].reshape(shape)
+    if datatype == "UINT8":
+        values = np.rint(values * 255).astype(np.uint8)
+    result = infer(service, triton, values, datatype, binary_data=binary_data)
+    assert_answers(result, expected)
+
+
+def test_v2_answers_one_image_and_names_what_it_answers(
+    service: Service, triton: InferenceServerClient, sample: Sample, expected: Answers
+) -> None:
+    for values in (sample[0][0], sample[0][0].reshape(28, 28)):
+        result = infer(service, triton, values, request_id="Ärger 7")
+        assert_answers(result, expected[:1])
+        named = {name: value for name, value in result.get_response().items() if name != "outputs"}
+        assert named == {"model_name": "mnist", "model_version": "1.0", "id": "Ärger 7"}
+    wanted = [InferRequestedOutput("confidence"), InferRequestedOutput("prediction", binary_data=False)]
+    outputs = infer(service, triton, sample[0][0], outputs=wanted).get_response()["outputs"]
+    assert [output["name"] for output in outputs] == ["confidence", "prediction"]
+
+
+def test_v2_tells_which_image_it_cannot_answer(
+    service: Service, triton: InferenceServerClient, sample: Sample, expected: Answers
+) -> None:
+    values = sample[0][:4].copy()
+    values[1, 5], values[2, 6] = 255, np.nan
+    for binary_data in (False, True):
+        result = infer(service, triton, values, binary_data=binary_data)
+        assert result.as_numpy("prediction").tolist() == [expected[0]["prediction"], -1, -1, expected[3]["prediction"]]
+        assert result.as_numpy("confidence")[1:3].tolist() == [0, 0]
+        first, second, third, fourth = result.as_numpy("error")
+        assert "got 255 - at `$.inputs[0].data[1][5]`" in second
+        assert "got nan - at `$.inputs[0].data[2][6]`" in third
+        assert (first, fourth) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"shape": [1, 783]}, "Expected the shape"),
+        ({"shape": [0, 784]}, "Expected the shape"),
+        ({"shape": [65, 784]}, "n from 1 to 64"),
+        ({"shape": [-1, -784]}, "Expected the shape"),
+        ({"shape": [2, 784]}, "Expected 1568 values"),
+        ({"shape": [[784]]}, "`$.inputs[0].shape[0]`"),
+        ({"datatype": "FP64"}, "'FP64' - at `$.inputs[0].datatype`"),
+        ({"datatype": "UINT8", "data": [256] * 784}, "<= 255 - at `$.inputs[0].data[0]`"),
+        ({"datatype": "UINT8", "data": [0.5] * 784}, "Expected `int`"),
+        ({"data": ["0"] * 784}, "got `str` - at `$.inputs[0].data[0]`"),
+        ({"data": [[0] * 784, 0]}, "Expected `array`, got `int` - at `$.inputs[0].data[1]`"),
+        ({"data": []}, "got 0 - at `$.inputs[0].data`"),
+        ({"data": None}, "field `data` - at `$.inputs[0]`"),
+        ({"data": None, "parameters": {"binary_data_size": 784}}, "784, whole FP32 bytes behind the JSON, got 0"),
+    ],
+)
+def test_v2_refuses_other_tensors(service: Service, change: dict[str, Any], words: str) -> None:
+    tensor = {"name": "pixels", "shape": [1, 784], "datatype": "FP32", "data": [0] * 784} | change
+    response = post(service, "/v2/models/mnist/infer", {"inputs": [tensor]})
+    assert response.status_code == 422
+    assert words in response.json()["error"]
+
+
+def test_neighbours_with_many_images_get_their_own_answers(service: Service, sample: Sample, expected: Answers) -> None:
+    """One request more than a batch, at the same time, of one, two, three and four images."""
+
+    def ask(count: int) -> Any:
+        rows = sample[0][:count].tolist()
+        return v1(service, {"instances": rows}).json()["predictions"] if count else service.post("{}").status_code
+
+    counts = [number % 5 for number in range(40)]
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, counts))
+    assert answers == [expected[:count] if count else 422 for count in counts]
+
+
+def test_client_of_v2_learns_what_it_needs_before_it_asks(
+    make_gateway: MakeGateway, node: Server, sample: Sample, tmp_path: Path
+) -> None:
+    key = "a-key-of-the-tests"
+    (tmp_path / "keys").write_text(key)
+    with make_gateway(node, keys=str(tmp_path / "keys")).running() as gateway:
+        service = Service.gateway(gateway.url, key)
+        with InferenceServerClient(str(gateway.settings.listen), network_timeout=TIMEOUT) as client:
+            assert client.is_server_live()
+            assert client.is_server_ready()
+            assert client.is_model_ready("mnist")
+            assert not client.is_model_ready("other")
+            assert client.get_server_metadata()["name"] == "mnist-torchserve"
+            with pytest.raises(InferenceServerException) as caught:
+                infer(Service.gateway(gateway.url), client, sample[0][:2])
+            assert caught.value.status() == "401"
+
+            metadata = client.get_model_metadata("mnist")
+            answer = infer(service, client, sample[0][:2]).get_response()
+            assert metadata["name"] == answer["model_name"]
+            assert metadata["versions"] == [answer["model_version"]]
+            assert metadata["inputs"] == [{"name": "pixels", "datatype": "FP32", "shape": [-1, 784]}]
+            assert metadata["outputs"] == [
+                {"name": output["name"], "datatype": output["datatype"], "shape": [-1]} for output in answer["outputs"]
+            ]
+            with stuck(node):
+                assert client.is_server_live()
+                assert not client.is_server_ready()
+                assert not client.is_model_ready("mnist")
+                readiness = requests.get(f"{gateway.url}/v1/models/mnist", timeout=TIMEOUT)
+                assert (readiness.status_code, readiness.json()) == (503, {"name": "mnist", "ready": False})
+        assert requests.get(f"{gateway.url}/v1/models", timeout=TIMEOUT).json() == {"models": ["mnist"]}
+
+
+class Stub:
+    """TorchServe's inference API by gRPC, made from the proto in TorchServe's own jar."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        with zipfile.ZipFile(Path(ts.__file__).parent / "frontend" / "model-server.jar") as jar:
+            for name in ("proto/inference.proto", "google/rpc/status.proto"):
+                jar.extract(name, folder)
+        command = [sys.executable, "-m", "grpc_tools.protoc", "-Iproto", "-I.", "--python_out=.", "--grpc_python_out=."]
+        subprocess.run([*command, "proto/inference.proto", "google/rpc/status.proto"], cwd=folder, check=True)
+        self.channel = grpc.insecure_channel(address)
+        self._messages = importlib.import_module("inference_pb2")
+        self._stub = importlib.import_module("inference_pb2_grpc").InferenceAPIsServiceStub(self.channel)
+
+    def predict(self, **fields: bytes) -> Any:
+        """The answer's document."""
+        request = self._messages.PredictionsRequest(model_name="mnist", input=fields)
+        return json.loads(self._stub.Predictions(request, timeout=TIMEOUT).prediction)
+
+
+@pytest.fixture(scope="module")
+def grpc_api(node: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
+    _, _, _, port, _ = node.ports
+    folder = tmp_path_factory.mktemp("proto")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        stub = Stub(f"127.0.0.1:{port}", folder)
+        with stub.channel:
+            yield stub
+
+
+def test_grpc_predicts_from_all_that_it_can_carry(grpc_api: Stub, sample: Sample) -> None:
+    row, label = sample[0][0], int(sample[1][0])
+    file = BytesIO()
+    Image.fromarray(np.rint(row * 255).astype(np.uint8).reshape(28, 28)).save(file, "PNG")
+    body = json.dumps({"data": row.tolist()}).encode()
+    answers = [grpc_api.predict(body=body), grpc_api.predict(data=body), grpc_api.predict(data=file.getvalue())]
+    assert answers[0]["prediction"] == label
+    assert answers[1:] == answers[:1] * 2
+    several = json.dumps({"instances": [row.tolist()] * 2}).encode()
+    assert grpc_api.predict(data=several) == {"predictions": answers[:2]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"body": b"seven"}, 400, "Expected JSON"),
+        ({"data": b'{"data": [0.0]}'}, 422, "Expected 784 numbers, got 1"),
+        ({"data": b"\x89PNG\r\n\x1a\n"}, 400, "Expected a whole PNG or JPEG"),
+        ({"image": b""}, 415, "Expected"),
+    ],
+)
+def test_grpc_has_the_code_in_the_body(grpc_api: Stub, fields: dict[str, bytes], code: int, words: str) -> None:
+    """TorchServe drops the status of a gRPC answer: each is OK."""
+    error = grpc_api.predict(**fields)
+    assert error["code"] == code
+    assert words in error["message"]
