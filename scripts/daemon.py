@@ -95,6 +95,7 @@ class Daemon:
 
     def _forget(self) -> None:
         if (state := self._remembered()) is not None:
+            _end_orphans(state["temporary"])
             # What has just died may hold its ports for a moment; longer, somebody else does.
             deadline = time.monotonic() + PORTS_TIMEOUT
             while any(is_taken(port) for port in state["ports"]) and time.monotonic() < deadline:
@@ -168,3 +169,14 @@ def _end(process: psutil.Process, timeout: float) -> None:
         for survivor in alive:
             survivor.kill()
         psutil.wait_procs(alive)
+
+
+def _end_orphans(temporary: str) -> None:
+    """End what a process that died has left: whatever was started with a path in its temporary folder."""
+    orphans = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if any(temporary in word for word in process.cmdline()):
+                process.kill()
+                orphans.append(process)
+    psutil.wait_procs(orphans)
