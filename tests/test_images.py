@@ -4,15 +4,19 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import image_accuracy
 import images
 import numpy as np
 import payload
 import pytest
+from dataset import Split
 from environment import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from image_accuracy import WAYS, Accuracy
 from images import BrokenImageError, ImageError
 from numpy.typing import NDArray
 from PIL import Image
@@ -69,18 +73,28 @@ def test_a_digit_of_mnist_comes_out_as_it_is(sample: Sample) -> None:
         np.testing.assert_array_equal(images.read(saved(picture(255 - levels))), expected)
 
 
-@pytest.mark.parametrize("side", [28, 56, 200])
-@pytest.mark.parametrize("paper", ["black", "white"])
-def test_digits_are_read_as_well_as_their_floats(
-    sample: Sample, probabilities: Callable[[Any], NDArray[np.float32]], side: int, paper: str
+def test_digits_are_read_as_well_from_files_as_from_their_floats(
+    sample: Sample, probabilities: Callable[[Any], NDArray[np.float32]]
 ) -> None:
-    """A subset of what `scripts/evaluate` asks of all 10,000."""
-    floats, labels = sample
-    levels = np.rint(floats * 255).astype(np.uint8).reshape(-1, 28, 28)
-    pictures = [picture(255 - one if paper == "white" else one).resize((side, side)) for one in levels]
-    read = np.stack([images.read(saved(one)) for one in pictures])
-    right, expected = ((probabilities(pixels).argmax(1) == labels).mean() for pixels in (read, floats))
-    assert right >= expected - 0.003
+    """A subset of the 10,000 that `scripts/evaluate --images` reads."""
+    digits = Split(np.rint(sample[0] * 255).astype(np.uint8), sample[1])
+    floats, *ways = image_accuracy.measure(probabilities, digits)
+    assert {(way.saved.kind, way.saved.paper, way.saved.side) for way in ways if way.saved} >= {
+        ("PNG", paper, side) for paper in ("black", "white") for side in (28, 56, 200)
+    }
+    assert [way for way in ways if way.accuracy < floats.accuracy - 0.003] == []
+
+
+def test_measured_accuracy_takes_the_place_of_the_last(tmp_path: Path) -> None:
+    document = tmp_path / "images.md"
+    document.write_text("# Images\n\n## Accuracy\n\nold")
+    measured = [Accuracy(None, 0.99, 0.9), Accuracy(WAYS[0], 0.988, 0.9), Accuracy(WAYS[1], 0.98, 0.9)]
+    image_accuracy.write(image_accuracy.report(measured, 10_000), document)
+    written = document.read_text()
+    assert written.startswith("# Images\n\n## Accuracy\n\n10,000 of MNIST")
+    assert "Some kinds lose more than\n0.3 points" in written
+    assert "old" not in written
+    assert image_accuracy.missed(measured) == measured[2:]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
