@@ -14,6 +14,7 @@ from typing import Any, Self
 import psutil
 from ports import is_taken
 
+PORTS_TIMEOUT = 5.0  # s
 _POLL = 0.05  # s
 
 
@@ -81,8 +82,6 @@ class Daemon:
             process = self.process()
             if process is not None:
                 _end(process, timeout)
-                while any(is_taken(port) for port in (self._remembered() or {"ports": []})["ports"]):
-                    time.sleep(_POLL)
             self._forget()
             return process is not None
 
@@ -96,6 +95,11 @@ class Daemon:
 
     def _forget(self) -> None:
         if (state := self._remembered()) is not None:
+            _end_orphans(state["temporary"])
+            # What has just died may hold its ports for a moment; longer, somebody else does.
+            deadline = time.monotonic() + PORTS_TIMEOUT
+            while any(is_taken(port) for port in state["ports"]) and time.monotonic() < deadline:
+                time.sleep(_POLL)
             shutil.rmtree(state["temporary"], ignore_errors=True)
         self._state.unlink(missing_ok=True)
 
@@ -165,3 +169,14 @@ def _end(process: psutil.Process, timeout: float) -> None:
         for survivor in alive:
             survivor.kill()
         psutil.wait_procs(alive)
+
+
+def _end_orphans(temporary: str) -> None:
+    """End what a process that died has left: whatever was started with a path in its temporary folder."""
+    orphans = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if any(temporary in word for word in process.cmdline()):
+                process.kill()
+                orphans.append(process)
+    psutil.wait_procs(orphans)

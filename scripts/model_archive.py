@@ -33,8 +33,8 @@ def command(export_path: str) -> list[str]:
 
 
 def is_current() -> bool:
-    """Whether the archive is there and newer than all that goes into it."""
-    if not ARCHIVE.is_file():
+    """Whether the archive is there, whole, and newer than all that goes into it."""
+    if not zipfile.is_zipfile(ARCHIVE):  # its directory is at its end, so half of one is none
         return False
     built = ARCHIVE.stat().st_mtime
     return all((ROOT / file).stat().st_mtime <= built for files in _SOURCES.values() for file in files)

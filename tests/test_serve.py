@@ -4,13 +4,10 @@ import re
 import signal
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-import requests
 from checkout import Checkout
-from conftest import MakeServer
 
 
 def wait_for_output(checkout: Checkout, words: str) -> None:
@@ -89,25 +86,3 @@ def test_worker_that_cannot_load_says_why(checkout: Checkout) -> None:
     assert "mnist.onnx is not an ONNX file" in output
     assert "Traceback" not in output
     assert checkout.server.process() is None
-
-
-def test_full_queue_refuses_at_once_and_serves_what_it_accepted(make_server: MakeServer) -> None:
-    with make_server(job_queue_size="4").running() as server:
-        jvm = server.process()
-        assert jvm is not None
-        workers = [
-            child for child in jvm.children(recursive=True) if "model_service_worker" in " ".join(child.cmdline())
-        ]
-        url = f"{server.inference_url}/predictions/mnist"
-        for worker in workers:
-            worker.suspend()
-        with ThreadPoolExecutor(64) as pool:
-            try:
-                answers = [pool.submit(requests.post, url, json={"data": [0.0] * 784}, timeout=60) for _ in range(64)]
-                while not any(answer.done() for answer in answers):
-                    time.sleep(0.01)
-            finally:
-                for worker in workers:
-                    worker.resume()
-        statuses = [answer.result().status_code for answer in answers]
-    assert set(statuses) == {200, 503}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 WINDOW = 0.5  # s; a service is back once SETTLED of these in a row are as before
 SETTLED = 3
-NOISE = 0.05  # s; on a machine that is shared, less is no difference
+NOISE = 0.1  # s; on a machine that is shared, less is no difference
 
 
 class Ending(StrEnum):

@@ -18,6 +18,7 @@ from account import Account, Ending, Request
 from runtime import TorchRuntime
 
 CLIENTS = 64
+RESTLESS = 4  # every so many clients connects anew for each request; the others keep their connections
 PACE = 0.05  # s from one request of a client to its next; more are sent by what looks for the peak
 NOT_ACCEPTED = "connection refused"
 CUT = "connection cut"
@@ -61,7 +62,9 @@ class Crowd:
         self._requests: list[Request] = []
         self._begun: list[float] = []
         self._end = threading.Event()
-        self._threads = [threading.Thread(target=self._client, daemon=True) for _ in range(clients)]
+        self._threads = [
+            threading.Thread(target=self._client, args=[n % RESTLESS == 0], daemon=True) for n in range(clients)
+        ]
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -85,7 +88,7 @@ class Crowd:
         """Requests that nobody knows anything of, once all clients have stopped."""
         return len(self._begun) - len(self._requests)
 
-    def _client(self) -> None:
+    def _client(self, restless: bool) -> None:
         connection = HTTPConnection(str(self._address.hostname), self._address.port, timeout=self._deadline)
         self._end.wait(random.uniform(0, self._pace))
         while not self._end.is_set():
@@ -94,6 +97,8 @@ class Crowd:
             self._begun.append(began)
             ending, reason, retry_after = self._ask(connection, digit)
             wait = time.monotonic() - began
+            if restless:
+                connection.close()
             self._requests.append(Request(began, wait, ending, reason, retry_after))
             self._end.wait(max(self._pace - wait, 0.0) if ending is Ending.ANSWERED else RETRY)
         connection.close()

@@ -2,8 +2,10 @@
 
 import os
 import resource
+import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -152,39 +154,35 @@ def exhaust_files(rig: Rig) -> None:
 def step_clock(rig: Rig) -> None:
     """The clock of TorchServe and its workers goes an hour forward, and two back."""
     for offset in (_HOUR, -_HOUR):
-        _set_clock(rig, offset)
+        with open(rig.folder / "clock", "r+b") as clock:
+            clock.write(offset.to_bytes(8, sys.byteorder, signed=True))
         time.sleep(_LASTS)
-
-
-def _set_clock(rig: Rig, offset: int) -> None:
-    aside = rig.folder / "clock.new"
-    aside.write_text(f"{offset:+d}\n")
-    aside.replace(rig.folder / "clock")
 
 
 @contextmanager
 def own_clock(rig: Rig) -> Iterator[None]:
-    """TorchServe runs with libfaketime, so that the machine's clock need not be touched."""
-    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not libraries:
-        raise NotPossibleError("libfaketime is missing: Debian's package faketime has it")
-    _set_clock(rig, 0)
-    # Monotonic clocks do not step when the clock is set.
-    clock = {"FAKETIME_TIMESTAMP_FILE": str(rig.folder / "clock"), "FAKETIME_CACHE_DURATION": "1"}
-    clock |= {"LD_PRELOAD": str(libraries[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
-    rig.server.stop()
-    os.environ.update(clock)
+    """TorchServe and its workers have a clock of their own, lest the machine's is touched."""
+    library = rig.folder / "clock.so"
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise NotPossibleError("there is no C compiler to build a clock of its own")
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
+    (rig.folder / "clock").write_bytes(bytes(8))
+    os.environ |= {"LD_PRELOAD": str(library), "LD_CLOCK_OFFSET": str(rig.folder / "clock")}
     try:
-        rig.server.start()
+        _restart(rig)
     finally:
-        for name in clock:
-            del os.environ[name]
-    rig.server.wait_ready()
-    rig.wait_whole()
+        del os.environ["LD_PRELOAD"], os.environ["LD_CLOCK_OFFSET"]
     yield
+    _restart(rig)
+
+
+def _restart(rig: Rig) -> None:
     rig.server.stop()
     rig.server.start()
     rig.server.wait_ready()
+    rig.wait_whole()
 
 
 @contextmanager

@@ -1,0 +1,177 @@
+"""Stopping and starting again: at once with another, after a crash, with half of an archive, on one core, read-only."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import environment
+import model_archive
+import psutil
+import pytest
+import requests
+from checkout import Checkout
+from conftest import MakeServer
+from daemon import Daemon
+from server import Server
+from workers import stuck
+
+TIMEOUT = 60  # s
+PAYLOAD = {"data": [0.0] * 784}
+
+
+def test_two_starts_at_once_on_one_core_give_one_service(checkout: Checkout) -> None:
+    core = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    pinned = f"taskset -c {core} " if shutil.which("taskset") else ""
+    start = f"({pinned}scripts/serve --detach; echo code $?)"
+    code, output = checkout.run(f"{start} > one & {start} > two & wait; cat one two", timeout=180)
+    assert code == 0
+    assert sorted(line for line in output.splitlines() if line.startswith("code ")) == ["code 0", "code 1"], output
+    assert output.count("The service runs in the background") == 1
+    assert output.count("The service runs already, as process") == 1
+    answer = requests.post(checkout.server.predict_url, json=PAYLOAD, timeout=TIMEOUT)
+    assert answer.status_code == 200
+    assert checkout.run("scripts/stop") == (0, "The service has ended; its ports are free.\n")
+
+
+def test_jvm_that_dies_ends_the_foreground_and_can_be_started_again(checkout: Checkout) -> None:
+    process = checkout.popen("scripts/serve")
+    deadline = time.monotonic() + 90
+    while "Ctrl-C ends it" not in checkout.output():
+        assert time.monotonic() < deadline, checkout.output()
+        time.sleep(0.05)
+    jvm = checkout.server.process()
+    assert jvm is not None
+    family = [jvm, *jvm.children(recursive=True)]
+    jvm.kill()
+    assert process.wait(30) == 1
+    assert "TorchServe ended by itself; its logs are in" in checkout.output()
+    assert not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in family)
+    code, output = checkout.run("scripts/serve --detach")
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("remembered", ["dead", "another", "half written"])
+def test_stale_state_is_no_process_and_harms_none(tmp_path: Path, remembered: str) -> None:
+    state, temporary = tmp_path / "state.json", tmp_path / "temporary"
+    temporary.mkdir()
+    daemon = Daemon(state)
+    daemon.remember(psutil.Process(), [], str(temporary))
+    assert daemon.process() == psutil.Process()
+    if remembered == "half written":
+        state.write_text(state.read_text()[:20])
+    else:  # a PID that nobody has, or that somebody else has by now
+        change = {"pid": 2**22 + 1} if remembered == "dead" else {"created": 0.0}
+        state.write_text(json.dumps(json.loads(state.read_text()) | change))
+    assert daemon.process() is None
+    assert not daemon.end(1)
+    assert not state.exists()
+    assert temporary.exists() == (remembered == "half written"), "nobody knows then that it was ours"
+    with daemon.starting():
+        daemon.remember(psutil.Process(), [], str(temporary))
+    assert daemon.process() == psutil.Process()
+
+
+def test_half_written_archive_is_built_anew(archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    copy = tmp_path / "mnist.mar"
+    monkeypatch.setattr(model_archive, "ARCHIVE", copy)
+    copy.write_bytes(archive.read_bytes())
+    assert model_archive.is_current()
+    copy.write_bytes(archive.read_bytes()[:-100])
+    assert not model_archive.is_current()
+
+
+def test_build_that_is_interrupted_leaves_the_archive_as_it_was(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    copy = tmp_path / "mnist.mar"
+    copy.write_bytes(archive.read_bytes())
+    monkeypatch.setattr(model_archive, "ARCHIVE", copy)
+    monkeypatch.setattr("subprocess.run", _interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model_archive.build()
+    assert [path.name for path in tmp_path.iterdir()] == ["mnist.mar"]
+    assert copy.read_bytes() == archive.read_bytes()
+
+
+def _interrupted(command: list[str], **_: object) -> None:
+    folder = Path(command[command.index("--export-path") + 1])
+    (folder / "mnist.mar").write_bytes(b"the first half")
+    raise KeyboardInterrupt
+
+
+def test_interrupted_set_up_is_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without pip's minutes: it is interrupted the first time, and does its work the second."""
+    venv = tmp_path / "venv"
+    made: list[Path] = []
+    installed: list[bool] = []
+
+    def make(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
+        venv.mkdir(exist_ok=True)
+        made.append(venv)
+        return subprocess.CompletedProcess([], 0)
+
+    def pip(_: list[str]) -> None:
+        installed.append(len(installed) > 0)
+        if not installed[-1]:
+            raise KeyboardInterrupt
+
+    def enter_python(*_: object) -> None:
+        raise SystemExit("in the environment")
+
+    monkeypatch.setattr(environment, "_VENV", venv)
+    monkeypatch.setattr(environment, "_STAMP", venv / "installed")
+    monkeypatch.setattr("subprocess.run", make)
+    monkeypatch.setattr(environment, "_pip", pip)
+    monkeypatch.setattr(environment, "java_home", lambda: "anywhere")
+    monkeypatch.setattr(os, "execv", enter_python)
+    with pytest.raises(KeyboardInterrupt):
+        environment.enter()
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="in the environment"):
+            environment.enter()
+    assert installed == [False, True], "the third time it is whole"
+    assert len(made) == 2, "half an environment is not built upon"
+
+
+def test_read_only_checkout_is_told_in_a_sentence(checkout: Checkout) -> None:
+    if os.geteuid() == 0:  # who may write everywhere but on a file system that is read-only
+        read_only = 'mount --bind . . && mount -o remount,bind,ro . && cd "$PWD" && '
+        code, output = checkout.run(f"unshare --mount sh -c '{read_only}scripts/serve --detach'")
+        if "unshare failed" in output or "permission denied" in output:
+            pytest.skip("this container lets not even root mount anything")
+    else:
+        writable = [path for path in (checkout.root, *checkout.root.rglob("*")) if path.is_dir()]
+        checkout.run("true")  # its output has a file now
+        for folder in writable:
+            folder.chmod(0o555)
+        code, output = checkout.run("scripts/serve --detach")
+        for folder in writable:
+            folder.chmod(0o755)
+    assert code == 1, output
+    assert f"{checkout.root}/.run" in output
+    assert "cannot be written" in output
+    assert "Traceback" not in output
+
+
+def test_stop_serves_those_who_wait(make_server: MakeServer) -> None:
+    server = make_server()
+    with server.running(), ThreadPoolExecutor(65) as pool:
+        with stuck(server):
+            answers = [pool.submit(requests.post, server.predict_url, json=PAYLOAD, timeout=TIMEOUT) for _ in range(64)]
+            # Two workers have each a batch of 16 at most.
+            while waiting(server) < 32:
+                time.sleep(0.01)
+            ended = pool.submit(server.stop)
+            assert not ended.done()
+        assert [answer.result().status_code for answer in answers] == [200] * 64
+        assert ended.result()
+
+
+def waiting(server: Server) -> int:
+    """Requests in TorchServe's queue."""
+    model = requests.get(f"{server.management_url}/models/mnist", timeout=TIMEOUT).json()[0]
+    return int(model["jobQueueStatus"]["pendingRequests"])
