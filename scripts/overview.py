@@ -12,7 +12,7 @@ from scrape import Window
 
 _DURATION = "envoy_gateway_request_duration_microseconds"
 _REQUESTS = "envoy_gateway_requests_total"
-_BAR = 24  # characters
+_BAR = 16  # characters
 _SILENT = 5.0  # s; a worker reports every second
 
 
@@ -76,8 +76,8 @@ def _torchserve(window: Window) -> Panel:
             "decode": _milliseconds(window.mean("mnist_decode_seconds")),
             "inference": _milliseconds(window.mean("mnist_inference_seconds")),
             "workers alive": f"{ready} of {len(reports)}",
-            "memory": f"{_mebibytes(after.sum('mnist_frontend_resident_memory_bytes'))} and, of workers, "
-            f"{_mebibytes(after.sum('mnist_worker_resident_memory_bytes'))}",
+            "JVM's memory": _mebibytes(after.sum("mnist_frontend_resident_memory_bytes")),
+            "workers' memory": _mebibytes(after.sum("mnist_worker_resident_memory_bytes")),
         },
     )
 

@@ -203,6 +203,7 @@ def test_clients_without_a_certificate_of_the_authority_stay_outside(
         ("listen = 8000", r"Expected `str`, got `int` - at `\$.listen`"),
         ('listen = "8000"', 'Expected an address like "127.0.0.1:8000", got "8000"'),
         ('listen = "localhost:8000"', "Expected an IP address in `listen`"),
+        ('metrics = "localhost:8001"', "Expected an IP address in `metrics`"),
         ('listen = "0.0.0.0:8000"', "which other machines reach, and there are no keys"),
         ('listen = "[::]:8000"', "which other machines reach, and there are no keys"),
         ('keys = "FOLDER/absent"', "No such file.*absent"),
