@@ -101,7 +101,7 @@ def test_settings_turn_the_page_on_and_off(make_gateway: MakeGateway, node: Serv
         assert gateway.demo_url is None
         refused = requests.get(f"{gateway.url}/demo", timeout=TIMEOUT)
         assert refused.status_code == 404
-        assert "where settings.toml allows it, `GET /demo`" in refused.json()["message"]
+        assert "`GET /demo` where settings.toml allows it" in refused.json()["message"]
         settings.write_text(settings.read_text().replace("never", "loopback"))
         gateway.route()
         assert requests.get(f"{gateway.url}/demo", timeout=TIMEOUT).status_code == 200

@@ -13,13 +13,14 @@ import numpy as np
 import payload
 import pytest
 from dataset import Split
+from demo_page import STROKES
 from environment import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from image_accuracy import WAYS, Accuracy
 from images import BrokenImageError, ImageError
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from runtime import OnnxRuntime
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
@@ -119,7 +120,7 @@ def test_interlaced_files_are_read(digit: NDArray[np.uint8]) -> None:
 def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
     plain = picture(digit)
     red = Image.merge("RGB", [plain, Image.new("L", (28, 28)), Image.new("L", (28, 28))])
-    sixteen = digit.astype(">u2") * 257
+    sixteen = (digit.astype(int) * 256 + 77).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in sixteen)
     grey = {
         name: images.grey(images.open_image(body))
@@ -202,6 +203,22 @@ def test_a_digit_anywhere_in_any_size_is_moved_to_where_mnist_has_it(digit: NDAr
     for kind in ("PNG", "JPEG"):
         read = images.read(saved(picture(page), kind))
         assert np.abs(read - digit.ravel() / 255).mean() < 0.02
+
+
+@pytest.mark.parametrize("pen", [2, 12, 36])
+def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], NDArray[np.float32]], pen: int) -> None:
+    """Ink on grey paper, in light that falls off by 80 levels from corner to corner, with a camera's noise."""
+    down, right = np.indices((300, 300)) / 300
+    light = 200 - 40 * down - 40 * right + np.random.default_rng(pen).normal(0, 4, (300, 300))
+    read = []
+    for strokes in STROKES.values():
+        sheet = Image.new("L", (300, 300), 255)
+        for stroke in strokes:
+            ImageDraw.Draw(sheet).line([(3 * x, 3 * y) for x, y in stroke], 64, pen, joint="curve")
+        read.append(images.read(saved(picture(np.clip(light * np.asarray(sheet) / 255, 0, 255)), "JPEG")))
+    answers = probabilities(np.stack(read))
+    assert answers.argmax(1).tolist() == list(STROKES)
+    assert answers.max(1).min() > 0.5
 
 
 @pytest.mark.parametrize(

@@ -54,16 +54,22 @@ def test_document_is_valid() -> None:
     SCHEMA.validate()
 
 
-def test_all_routes_of_the_gateway_are_documented(document: Any, template: str) -> None:
-    known = set(document["paths"])
-    paths = re.findall(r"match: \{path: (\S+), headers", template)
-    patterns = re.findall(r"regex: (?:&predict )?\"(/predict[^\"]*|/v1[^\"]*)\"", template)
-    assert paths
-    assert len(patterns) == 2
-    for path in paths:
-        assert path in known
-    matched = {path for pattern in patterns for path in known if re.fullmatch(pattern, path)}
-    assert known == matched | set(paths)
+def _takes(match: Any, path: str, method: str) -> bool:
+    """Whether a route's match takes a request, by its method and not as one of any."""
+    methods = [header["string_match"].get("exact") for header in match.get("headers", ())]
+    regex = match["safe_regex"]["regex"] if "safe_regex" in match else re.escape(match.get("path", ""))
+    return methods == [method] and re.fullmatch(regex, path) is not None
+
+
+def test_documented_routes_are_those_of_the_gateway(document: Any, template: str) -> None:
+    manager = yaml.safe_load(template)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]
+    routes = manager["typed_config"]["route_config"]["virtual_hosts"][0]["routes"]
+    documented = [(path, method.upper()) for path, item in document["paths"].items() for method in item]
+    for path, method in documented:
+        assert any(_takes(route["match"], path, method) for route in routes), f"{method} {path} is not routed"
+    for route in routes:
+        if len(route["match"].get("headers", ())) == 1:  # others are for what is refused
+            assert any(_takes(route["match"], *request) for request in documented), f"{route['name']} is not documented"
 
 
 def test_documented_media_types_are_read(document: Any, gateway: Gateway) -> None:
