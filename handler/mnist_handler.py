@@ -148,11 +148,17 @@ class MnistHandler:
 def _request(fields: Mapping[str, Any], context: Any, index: int) -> cache.Request:
     """A request's body, and its media type as TorchServe notes it beside the body; gRPC has none."""
     note = context.get_request_header(index, "body")
-    if isinstance(note, dict):
-        return fields["body"], str(note["content-type"])
-    # A field `data` may be a form's too: those come by REST, whose requests all have the header `explain`.
-    if "data" in fields and context.get_request_header(index, "explain") is None:
-        return fields["data"], ""
+    media_type = note["content-type"] if isinstance(note, dict) else None
+    if media_type:
+        return fields["body"], str(media_type)
+    # TorchServe gives every request of REST the header `explain`.
+    if context.get_request_header(index, "explain") is None:
+        # Without these words TorchServe breaks off a StreamPredictions, and the worker with it.
+        context.set_response_header(index, "ts_stream_next", "false")
+        if body := fields.get("body") or fields.get("data"):
+            return body, ""
+    if media_type is not None:
+        return fields["body"], ""
     # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
     return b"", "a form" if note is None else "a request with a header named body"
 

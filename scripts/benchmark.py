@@ -31,6 +31,7 @@ CONNECTIONS = (1, 16, 64, 256)
 CHECKED = 25  # answers of each row that are compared with the network's own
 FORWARD_SIZES = (1, 64, 1024)
 SETTLE_CHECKS = 50  # of 0.2 s each
+PAIRS = 4  # in each round, with metrics and without
 WARM_UP = 3  # times as long as a point; the JVM compiles for ten seconds under load
 _BATCH = 16
 
@@ -79,6 +80,7 @@ class Figures:
     memory: dict[str, int]  # resident bytes of all of a server's processes after the load, by row
     in_process: float  # images per second, decoded and predicted in two processes without any server
     forward: dict[tuple[str, int], float]  # s of a forward pass, by runtime and batch size
+    metrics: list[float]  # throughput with metrics divided by that without, at 64 connections, pair by pair
 
     def ratios(self, row: str, base: str, connections: int, figure: str) -> list[float]:
         """A row's figure divided by the base's, round by round."""
@@ -142,10 +144,30 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
             point.results.append(result)
             point.cpu.append((_cpu(server.processes) - before) / max(result.requests, 1))
             _settle(server.processes)
+        _say("with metrics and without, in turn")
+        (folder / "without_metrics").mkdir()
+        with contestants.without_metrics(folder / "without_metrics", bodies["json"][0]) as without:
+            urls = running[contestants.this_project].url, without.url
+            metrics = _pairs(*urls, folder / "json", PAIRS * rounds, WARM_UP * seconds)
         start = {row.name: running[row.contestant].start for row in ROWS}
         memory = {row.name: _memory(running[row.contestant].processes) for row in ROWS}
     _say("decoding and predicting without any server")
-    return Figures(points, start, memory, _in_process(bodies["json"], seconds), _forward())
+    return Figures(points, start, memory, _in_process(bodies["json"], seconds), _forward(), metrics)
+
+
+def _pairs(url: str, base: str, payloads: Path, count: int, warm_up: float) -> list[float]:
+    """Throughput of a server divided by that of another, which was started just now: a second each, in turns.
+
+    A difference of a few percent is below the drift of the machine within a round, but not within a pair; and each goes
+    first in every other pair.
+    """
+    wrk.run(base, payloads, JSON, 64, warm_up)
+    ratios = []
+    for number in range(count):
+        order = (url, base) if number % 2 else (base, url)
+        rates = {each: wrk.run(each, payloads, JSON, 64, 1).throughput for each in order}
+        ratios.append(rates[url] / rates[base])
+    return ratios
 
 
 def _schedule(rounds: int) -> Iterator[tuple[Row, int, int]]:

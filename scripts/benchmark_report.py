@@ -48,6 +48,7 @@ def targets(figures: Figures) -> list[Target]:
             "gateway: req/s at 64 connections ÷ without", figures.ratios(GATEWAY, OURS, 64, "throughput"), 0.65, True
         ),
         Target("gateway: p50 at 1 connection, ms more", figures.differences(GATEWAY, OURS, 1, "p50"), 0.5, False),
+        Target("req/s at 64 connections with metrics ÷ without", figures.metrics, 0.97, True),
         Target("resident memory, MiB", [figures.memory[OURS] / 2**20], 1024, False),
         Target("start to first answer, s", [figures.start[OURS]], 10, False),
     ]

@@ -86,6 +86,11 @@ def with_cache(home: Path, payload: bytes) -> AbstractContextManager[Running]:
     return this_project(home, payload, handler={"cacheSize": 10_000, "metricsPeriod": 1})
 
 
+def without_metrics(home: Path, payload: bytes) -> AbstractContextManager[Running]:
+    """This project, its workers reporting nothing."""
+    return this_project(home, payload, handler={"cacheSize": 0, "metricsPeriod": 0})
+
+
 @contextmanager
 def behind_gateway(home: Path, payload: bytes) -> Iterator[Running]:
     """This project behind its gateway as shipped; its rate limits alone are lifted, but still counted."""

@@ -25,6 +25,8 @@ DRAIN_TIMEOUT = 5.0  # s until those who wait are answered, as long as the gatew
 BATCH_TIME = 0.1  # s, much more than a worker takes for a batch, and nobody tells when it has ended
 _POLL = 0.05  # s
 CONFIG = ROOT / "config.properties"
+# How the names begin of what is passed on: the user and the language, and settings of the loader and of processors.
+PASSED_ON = ("HOME", "USER", "LOGNAME", "LANG", "LC_", "TZ", "LD_", "CUDA_", "NVIDIA_", "OMP_")
 
 
 class ServerError(Exception):
@@ -111,9 +113,12 @@ class Server(Service):
         self._daemon.remember(process, self.ports, temporary)
 
     def _variables(self, java_home: str, temporary: str) -> dict[str, str]:
-        """The environment of the JVM and its workers."""
-        variables = {
-            **os.environ,
+        """The environment of the JVM and its workers: what they need of ours, and no secret that is in it.
+
+        Nor anything of TorchServe's own that the user's shell has set, which would stand above config.properties.
+        """
+        needed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+        return needed | {
             "JAVA_HOME": java_home,
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "TMPDIR": temporary,
@@ -121,9 +126,6 @@ class Server(Service):
             "LOG_LOCATION": str(self.logs),
             "METRICS_LOCATION": str(self.logs),
         }
-        # Nothing that the user's shell has set may stand above our config.properties.
-        variables.pop("TS_CONFIG_FILE", None)
-        return variables
 
     def wait_ready(self) -> None:
         """Wait until the service is healthy.

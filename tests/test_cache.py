@@ -1,6 +1,7 @@
 """The answer cache, against an answerer that counts what it is asked; and in the served model."""
 
 import re
+import time
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import requests
 from cache import Answer, AnswerCache, Request
 from conftest import MakeServer
+from server import Server
 
 
 class Echo:
@@ -76,6 +78,12 @@ def test_hits_are_counted_in_the_metrics(make_server: MakeServer, archive: Path,
     with make_server(model_store=tmp_path).running() as server:
         url = f"{server.inference_url}/predictions/mnist"
         answers = [requests.post(url, json={"data": [0.5] * 784}, timeout=10).content for _ in range(4)]
-        metrics = requests.get(f"{server.metrics_url}/metrics", timeout=10).text
-    assert len(set(answers)) == 1
-    assert re.search(r'^CacheHits\{ModelName="mnist",.*\} 3\.0$', metrics, re.MULTILINE)
+        assert len(set(answers)) == 1
+        deadline = time.monotonic() + 10
+        while not re.search(r"^mnist_cache_hits_total\{.*\} 3\.0$", metrics(server), re.MULTILINE):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def metrics(server: Server) -> str:
+    return requests.get(f"{server.metrics_url}/metrics", timeout=10).text

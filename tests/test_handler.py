@@ -46,7 +46,8 @@ def request(
 ) -> dict[str, Any]:
     """A request as TorchServe's message reader hands it over."""
     parameters = [] if body is None else [{"name": "body", "contentType": media_type, "value": bytearray(body)}]
-    pairs = [{"name": name.encode(), "value": value.encode()} for name, value in (headers or {}).items()]
+    every = {"explain": "False", **(headers or {})}  # TorchServe adds the first to what comes by REST
+    pairs = [{"name": name.encode(), "value": value.encode()} for name, value in every.items()]
     return {"requestId": b"id", "headers": pairs, "parameters": parameters}
 
 

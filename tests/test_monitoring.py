@@ -1,5 +1,6 @@
 """What Prometheus makes of the service: its rules, the metrics that they and the dashboard ask for, a real alert."""
 
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 
 import objectives
 import payload
+import psutil
 import pytest
 import requests
 import yaml
@@ -251,7 +253,8 @@ def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(service: S
 
     def kill() -> bool:
         for worker in workers(service.server):
-            worker.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended by itself
+                worker.kill()
         return {("NoReadyWorker", "torchserve"), ("NoReadyWorker", "gateway")} <= prometheus.firing()
 
     wait_until(kill)

@@ -29,7 +29,7 @@ from tritonclient.http import (  # type: ignore[import-untyped]
     InferResult,
 )
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
-from workers import stuck
+from workers import stuck, workers
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 Answers = list[dict[str, Any]]
@@ -253,8 +253,17 @@ class Stub:
 
     def predict(self, **fields: bytes) -> Any:
         """The answer's document."""
-        request = self._messages.PredictionsRequest(model_name="mnist", input=fields)
-        return json.loads(self._stub.Predictions(request, timeout=TIMEOUT).prediction)
+        return json.loads(self._stub.Predictions(self._request(fields), timeout=TIMEOUT).prediction)
+
+    def stream(self, **fields: bytes) -> list[Any]:
+        """The documents of an answer in pieces."""
+        return [
+            json.loads(piece.prediction)
+            for piece in self._stub.StreamPredictions(self._request(fields), timeout=TIMEOUT)
+        ]
+
+    def _request(self, fields: dict[str, bytes]) -> Any:
+        return self._messages.PredictionsRequest(model_name="mnist", input=fields)
 
 
 @pytest.fixture(scope="module")
@@ -294,3 +303,11 @@ def test_grpc_has_the_code_in_the_body(grpc_api: Stub, fields: dict[str, bytes],
     error = grpc_api.predict(**fields)
     assert error["code"] == code
     assert words in error["message"]
+
+
+def test_grpc_stream_is_one_answer_and_costs_no_worker(grpc_api: Stub, node: Server, sample: Sample) -> None:
+    body = json.dumps({"data": sample[0][0].tolist()}).encode()
+    before = {worker.pid for worker in workers(node)}
+    for fields in ({"body": body}, {"data": body}, {"body": b"seven"}):
+        assert grpc_api.stream(**fields) == [grpc_api.predict(**fields)]
+    assert {worker.pid for worker in workers(node)} == before

@@ -11,7 +11,7 @@ def workers(server: Server) -> list[psutil.Process]:
     """The worker processes of a running server."""
     jvm = server.process()
     assert jvm is not None
-    return [child for child in jvm.children(recursive=True) if "model_service_worker" in " ".join(child.cmdline())]
+    return [child for child in jvm.children(recursive=True) if "model_service_worker" in _command(child)]
 
 
 @contextmanager
@@ -25,3 +25,10 @@ def stuck(server: Server) -> Iterator[None]:
     finally:
         for worker in suspended:
             worker.resume()
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return ""

@@ -15,7 +15,7 @@ const FAINT = 16; // of 255; a JPEG's own noise stays below
 /**
  * The ink of a picture: how far each pixel is from the paper, whichever of the two is darker.
  *
- * The paper is what the picture's border shows. What varies along the border varies on the paper, so it is no ink.
+ * The paper is what the picture's border shows: its light and its grain are no ink.
  *
  * @param {ImageData} picture in any colours; what is transparent lies on white, or on black if white shows nothing
  * @returns {ImageData} black, its alpha the ink, up to 255 where there is any
@@ -27,23 +27,37 @@ export function inkOf(picture) {
   return ink;
 }
 
-/** Distances (width × height) of at most 255; null if the picture is even. */
+/** Distances (width × height) of at most 255; null if all is paper. */
 function distancesFromPaper({ data, width, height }, ground) {
   const grey = Float32Array.from({ length: width * height }, (_, at) => {
     const [red, green, blue, alpha] = data.subarray(4 * at, 4 * at + 4);
     const luma = 0.299 * red + 0.587 * green + 0.114 * blue; // ITU-R BT.601
     return ground + ((luma - ground) * alpha) / 255;
   });
-  const border = grey.filter((_, at) => {
-    const x = at % width;
-    return x === 0 || x === width - 1 || at < width || at >= width * (height - 1);
-  });
-  const paper = median(border);
-  const noise = median(border.map((level) => Math.abs(level - paper)));
-  const distances = grey.map((level) => Math.abs(level - paper));
+  const { paper, grain } = paperOf(grey, width, height);
+  const distances = grey.map((level, at) => Math.abs(level - paper(at)));
   const most = distances.reduce((a, b) => Math.max(a, b));
-  const least = Math.max(FAINT, 6 * noise); // about four standard deviations, if the paper's grain is normal
+  const least = Math.max(FAINT, 10 * grain); // nearly seven standard deviations: no grain strays so far
   return most > least ? distances.map((distance) => (distance > least ? (distance / most) * 255 : 0)) : null;
+}
+
+/** The paper's grey level at a pixel: evenly lit, or lit from one side if that fits the border better. And its grain. */
+function paperOf(grey, width, height) {
+  const row = (y) => Array.from({ length: width }, (_, x) => y * width + x);
+  const column = (x) => Array.from({ length: height }, (_, y) => y * width + x);
+  const sides = [column(0), column(width - 1), row(0), row(height - 1)];
+  const border = sides.flat();
+  const [left, right, top, bottom, level] = [...sides, border].map((pixels) => median(pixels.map((at) => grey[at])));
+  const even = () => level;
+  const sloped = (at) =>
+    (left + right + top + bottom) / 4 +
+    (right - left) * ((at % width) / width - 0.5) +
+    (bottom - top) * (Math.floor(at / width) / height - 0.5);
+  const [flat, slope] = [even, sloped].map((paper) => ({
+    paper,
+    grain: median(border.map((at) => Math.abs(grey[at] - paper(at)))),
+  }));
+  return slope.grain < flat.grain ? slope : flat;
 }
 
 /**
@@ -109,5 +123,5 @@ function sumOf(values) {
 }
 
 function median(values) {
-  return values.toSorted()[values.length >> 1];
+  return Float32Array.from(values).sort()[values.length >> 1];
 }

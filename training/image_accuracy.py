@@ -1,0 +1,88 @@
+"""How well digits are read from image files: those of MNIST's test set, saved as people have them."""
+
+import io
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import images
+import metrics
+import numpy as np
+from dataset import Split
+from numpy.typing import NDArray
+from PIL import Image
+from targets import markdown
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "images.md"
+HEADING = "## Accuracy"
+MOST_LOST = 0.003  # of the accuracy on the floats
+
+Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 784) to (N, 10)
+
+
+class Saved(NamedTuple):
+    """A way to save a digit, enlarged by bicubic interpolation."""
+
+    kind: str
+    paper: str
+    side: int  # pixels
+
+    def file(self, levels: NDArray[np.uint8]) -> bytes:
+        """The file of a digit (784,), light on dark."""
+        ink = 255 - levels if self.paper == "white" else levels
+        file = io.BytesIO()
+        Image.fromarray(ink.reshape(28, 28)).resize((self.side, self.side)).save(file, self.kind)
+        return file.getvalue()
+
+
+WAYS = [Saved("PNG", paper, side) for side in (28, 56, 200) for paper in ("black", "white")]
+WAYS += [Saved("JPEG", "white", 200)]
+
+
+class Accuracy(NamedTuple):
+    """How digits are read that are saved in one way; None is their floats, in no file at all."""
+
+    saved: Saved | None
+    accuracy: float
+    confidence: float  # mean
+
+
+def measure(predict: Predict, digits: Split) -> Iterator[Accuracy]:
+    """The floats' accuracy, then that of each way."""
+    for saved in (None, *WAYS):
+        pixels = np.stack([images.read(saved.file(row)) for row in digits.pixels]) if saved else digits.floats()
+        probabilities = np.concatenate([predict(batch) for batch in np.array_split(pixels, -(-len(pixels) // 250))])
+        accuracy = metrics.accuracy(probabilities, digits.labels)
+        yield Accuracy(saved, accuracy, float(probabilities.max(1).mean()))
+
+
+def missed(measured: list[Accuracy]) -> list[Accuracy]:
+    """Those that lose more than `MOST_LOST` of what the first, the floats, reach."""
+    return [one for one in measured if one.accuracy < measured[0].accuracy - MOST_LOST]
+
+
+def report(measured: list[Accuracy], digits: int) -> str:
+    """The section of `DOCUMENT` under `HEADING`."""
+    rows = [["file", "paper", "side", "accuracy", "lost", "mean confidence"]]
+    for saved, accuracy, confidence in measured:
+        way = [saved.kind, saved.paper, f"{saved.side}"] if saved else ["none: `data`", "black", "28"]
+        lost = f"{max(0, measured[0].accuracy - accuracy) * 100:.2f} points"
+        rows.append([*way, f"{accuracy:.2%}", lost, f"{confidence:.4f}"])
+    today = datetime.now(UTC).date()
+    verdict = "No kind loses" if not missed(measured) else "Some kinds lose"
+    return f"""{HEADING}
+
+{digits:,} of MNIST's test digits, enlarged by bicubic interpolation and saved as files. {verdict} more than
+{MOST_LOST * 100:.1f} points of the accuracy on their floats. Measured on {today} by `scripts/evaluate --images`:
+
+{markdown(rows)}
+"""
+
+
+def write(section: str, document: Path = DOCUMENT) -> None:
+    """Put the section in the place of the document's last one, which has the same heading."""
+    before, heading, _ = document.read_text().partition(HEADING)
+    if not heading:
+        raise ValueError(f"{document} has no heading `{HEADING}`")
+    document.write_text(before + section)
