@@ -1,7 +1,10 @@
 """The workers' metrics, against prometheus_client's own counters and histograms of the same values."""
 
 import gc
+import os
 import re
+import subprocess
+import sys
 import weakref
 from collections import defaultdict
 from collections.abc import Sequence
@@ -162,3 +165,21 @@ def test_refused_body_is_not_kept() -> None:
     del errors
     gc.collect()
     assert error() is None, "its traceback holds the body"
+
+
+def test_worker_that_ends_reports_what_it_has_done() -> None:
+    script = """
+import logging, sys
+import numpy as np, telemetry
+logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)  # as TorchServe's worker does
+recorder = telemetry.Recorder("1.0", None)
+recorder.start(period=3600)
+recorder.observe(telemetry.Batch(np.eye(10, dtype=np.float32)[:3], {}, 0.001, 0.001))
+sys.exit(0)
+"""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "handler")}
+    worker = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
+    matches = [LINE.fullmatch(line) for line in worker.stdout.splitlines()]
+    assert all(matches)
+    counted = [match["value"] for match in matches if match and match["name"] == "mnist_confidence_count"]
+    assert counted == ["0", "3"]

@@ -1,4 +1,4 @@
-/* The wall clock of one process, set by the number of seconds in the file that CLOCK_OFFSET names.
+/* The wall clock of one process, set by the number of seconds in the file that LD_CLOCK_OFFSET names.
    Preloaded; monotonic clocks go on as they are, as they do when a machine's clock is set. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,7 +13,7 @@ static volatile int64_t *offset; /* seconds, little-endian as this machine's own
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void begin(void) {
-  const char *path = getenv("CLOCK_OFFSET");
+  const char *path = getenv("LD_CLOCK_OFFSET");
   int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
   real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
   if (file < 0) return;

@@ -169,11 +169,11 @@ def own_clock(rig: Rig) -> Iterator[None]:
     source = Path(__file__).with_name("clock.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
     (rig.folder / "clock").write_bytes(bytes(8))
-    os.environ |= {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(rig.folder / "clock")}
+    os.environ |= {"LD_PRELOAD": str(library), "LD_CLOCK_OFFSET": str(rig.folder / "clock")}
     try:
         _restart(rig)
     finally:
-        del os.environ["LD_PRELOAD"], os.environ["CLOCK_OFFSET"]
+        del os.environ["LD_PRELOAD"], os.environ["LD_CLOCK_OFFSET"]
     yield
     _restart(rig)
 
