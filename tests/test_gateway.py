@@ -263,8 +263,7 @@ def test_slow_clients_are_let_go(make_gateway: MakeGateway, node: Server) -> Non
 
 def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeGateway, node: Server) -> None:
     limits = {
-        "max_connections: 128, max_pending_requests: 1024, max_requests: 1152": "max_connections: 2, "
-        "max_pending_requests: 3",
+        "max_requests: 512": "max_requests: 5",
         "timeout: 5s # the deadline": "timeout: 1s # the deadline",
     }
     with make_gateway(node, limits=limits).running() as gateway:
@@ -272,7 +271,7 @@ def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeG
             answers = list(pool.map(lambda _: predict(gateway), range(20)))
         statuses = Counter(answer.status_code for answer in answers)
         assert set(statuses) == {503, 504}
-        assert 5 <= statuses[504] <= 7, "2 and 3, and one more for each thread of Envoy, which sees the others' late"
+        assert 5 <= statuses[504] <= 7, "and one more for each thread of Envoy, which sees the others' late"
         for answer in answers:
             assert_refused(answer, answer.status_code)
         assert {answer.headers.get("Retry-After") for answer in answers if answer.status_code == 503} == {"1"}

@@ -22,9 +22,10 @@ BACK = 5.0  # s
 SHOT = 0.25  # of the bound, for what a request waits beside the queue
 _WARM_UP = 15  # s
 _PEAK_AT = (64, 128, 256)  # connections
-_CONNECTIONS = 3000  # so many that they hardly slow down when some of them wait; the gateway takes 4,096
+_CONNECTIONS = 1200  # more than may be in flight, and few enough for the one thread of the generator
 _ADDRESSES = 250  # no client alone asks for more than the gateway allows to one address
-_AIM = 1.15  # times what is wanted, as the waiting slows the connections down more than was reckoned
+_AIM = 1.1  # times what is wanted, as the rate cannot be set to the point
+_PILOT = 3  # s
 _WITNESS_PACE = 0.5  # s; 64 of them send 128 a second
 _BEFORE = 3.0  # s
 _JSON = "application/json"
@@ -110,8 +111,7 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
         wrk.run(url, file, _JSON, _PEAK_AT[0], _WARM_UP, addresses=_ADDRESSES)
         peak = max(wrk.run(url, file, _JSON, at, 5, addresses=_ADDRESSES).throughput for at in _PEAK_AT)
         queue = _queue(face, usual)
-        # A request that is accepted, one of three, waits for the whole queue before it.
-        pause = max(_CONNECTIONS / (TIMES * _AIM * peak) - queue / peak / TIMES, 0.001)
+        pause = _pause(url, file, peak)
         crowd = Crowd(url, DEADLINES[face], pace=_WITNESS_PACE)
         with crowd.running():
             time.sleep(_BEFORE)
@@ -123,6 +123,16 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
                 time.sleep(0.1)
                 again = crowd.account().recovered(struck, over)
     return Overload(face, peak, flood, queue, crowd.account().during(struck + 1, over - 1), again)
+
+
+def _pause(url: str, file: Path, peak: float) -> float:
+    """Seconds that each connection has to rest for all of them to offer what is wanted, found by trying."""
+    pause = wanted = _CONNECTIONS / (TIMES * _AIM * peak)  # s from one request of a connection to its next
+    for _ in range(2):
+        tried = wrk.run(url, file, _JSON, _CONNECTIONS, _PILOT, pause, _ADDRESSES)
+        waited = tried.seconds * _CONNECTIONS / tried.requests - pause
+        pause = max(wanted - waited, 0.001)
+    return pause
 
 
 def _queue(face: str, template: str) -> int:

@@ -36,7 +36,8 @@ class Rig:
         self.folder = folder
         self.server = make_server(folder / "node")
         settings = folder / "settings.toml"
-        settings.write_text(f'listen = "127.0.0.1:{free_ports(1)[0]}"')
+        listen, metrics = free_ports(2)
+        settings.write_text(f'listen = "127.0.0.1:{listen}"\nmetrics = "127.0.0.1:{metrics}"\n')
         self.gateway = Gateway([node_of(self.server)], settings, template, folder / "gateway")
         self.workers_wanted = 0
 
