@@ -16,15 +16,13 @@ from crowd import Crowd, payloads
 from rig import DEADLINES, GATEWAY, Rig
 
 TIMES = 3.0  # as much as the peak is wanted, and 80% of the peak served
-# Judged is less than that. Where gateway and TorchServe share a core, a refusal takes a fifth of what a right answer
-# takes, and so two refusals for each answer leave no more than seven tenths of the core for answers; and a service
-# that is out of CPU slows down those who ask. Below these bounds it would be a collapse.
+# Judged is less than that: where gateway and TorchServe share a core, refusals take it from the answers, and a service
+# that is out of CPU slows down those who ask. Below these bounds it would be a collapse; docs/reliability.md has more.
 TIMES_AT_LEAST = 1.5
 GOODPUT_AT_LEAST = 0.35
 PROMPT = 0.5  # s that 99 of 100 refusals may take
 BACK = 5.0  # s
 SHOT = 0.25  # of the bound, for what a request waits beside the queue
-_WARM_UP = 15  # s
 _PEAK_AT = (64, 128, 256)  # connections
 _CONNECTIONS = 3000  # as many clients; the gateway takes 4,096 connections
 _ADDRESSES = 250  # no client alone asks for more than the gateway allows to one address
@@ -113,8 +111,9 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
         with _on(servers):
             stack.enter_context(rig.running())
         url = rig.url(face)
-        wrk.run(url, file, _JSON, _PEAK_AT[0], _WARM_UP, addresses=_ADDRESSES)
-        peak = max(wrk.run(url, file, _JSON, at, 5, addresses=_ADDRESSES).throughput for at in _PEAK_AT)
+        wrk.run(url, file, _JSON, _PEAK_AT[0], seconds / 4, addresses=_ADDRESSES)
+        shots = [wrk.run(url, file, _JSON, at, max(seconds / 12, 2), addresses=_ADDRESSES) for at in _PEAK_AT]
+        peak = max(shot.throughput for shot in shots)
         queue = _queue(face, usual)
         pause = _pause(url, file, peak)
         crowd = Crowd(url, DEADLINES[face], pace=_WITNESS_PACE)
