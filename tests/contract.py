@@ -105,6 +105,7 @@ REFUSALS = [
     Refusal("not JSON", b"seven", 400, "Expected JSON"),
     Refusal("half sent", b'{"data": [0.0, 0.', 400, "Expected JSON"),
     Refusal("not UTF-8", b"\xff\xfe\x00", 400, "Expected JSON"),
+    Refusal("instances without end", b'{"instances": ' + b"[" * 30_000, 400, "Expected JSON"),
     Refusal("nested without end", b'{"more": ' + b"[" * 30_000, 400, "Expected JSON"),
     Refusal(
         "one too few",

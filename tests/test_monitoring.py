@@ -261,3 +261,4 @@ def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(service: S
     assert "NodeDown" not in {name for name, _ in prometheus.firing()}
     wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()})
     assert prometheus.query("mnist:workers_ready > 0")
+    assert len(prometheus.query("mnist_worker_report_timestamp_seconds")) == 2, "who takes a place has its name"

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import digit_files
 import digits
 import numpy as np
 import pytest
@@ -95,6 +96,14 @@ def test_several_images_in_a_file_are_lines_of_json(
     assert [line.get("prediction") for line in found] == [*labels, labels[0], None, labels[2]]
     assert found[4]["code"] == 422
     assert "Expected 784 numbers, got 1 - at `$.instances[1]`" in found[4]["message"]
+
+
+def test_arrays_of_bytes_and_of_floats_are_the_same_image(real: tuple[Levels, list[int]]) -> None:
+    floats = real[0].astype(np.float32) / np.float32(255)
+    for array in (real[0], real[0].astype(np.int64).reshape(3, 28, 28), floats, floats.astype(np.float64)):
+        file = io.BytesIO()
+        np.save(file, array)
+        np.testing.assert_array_equal(digit_files.read(file.getvalue()), floats)
 
 
 @pytest.mark.parametrize(

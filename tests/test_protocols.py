@@ -7,6 +7,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,18 @@ from urllib.parse import urljoin, urlsplit
 
 import grpc  # type: ignore[import-untyped]
 import numpy as np
+import protocols
 import pytest
 import requests
 import ts
 from conftest import MakeGateway
 from contract import TIMEOUT, Service
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from server import Server
+from tensors import Model
 from tritonclient.http import (  # type: ignore[import-untyped]
     InferenceServerClient,
     InferInput,
@@ -236,6 +241,51 @@ def test_client_of_v2_learns_what_it_needs_before_it_asks(
                 readiness = requests.get(f"{gateway.url}/v1/models/mnist", timeout=TIMEOUT)
                 assert (readiness.status_code, readiness.json()) == (503, {"name": "mnist", "ready": False})
         assert requests.get(f"{gateway.url}/v1/models", timeout=TIMEOUT).json() == {"models": ["mnist"]}
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3) | st.just("data"), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+images = st.builds(
+    lambda numbers, length: (numbers * 784)[:length], st.lists(values, min_size=1, max_size=3), st.just(784)
+)
+tensors_ = st.fixed_dictionaries(
+    {"shape": st.sampled_from([[1, 784], [784], [1, 28, 28]]) | values},
+    optional={
+        "datatype": st.sampled_from(["FP32", "UINT8"]) | values,
+        "data": images | values,
+        "parameters": st.fixed_dictionaries({"binary_data_size": st.integers(0, 3136) | values}) | values,
+    },
+)
+documents = st.dictionaries(st.sampled_from(["id", "outputs", "parameters"]), values, max_size=1)
+
+
+@given(
+    documents,
+    st.tuples(st.just("instances"), st.lists(images | values, max_size=3) | values)
+    | st.tuples(st.just("inputs"), st.lists(tensors_, max_size=2) | values),
+    st.sampled_from([b"", b"\0" * 784, b"}", b"\xff"]),
+)
+def test_any_request_is_answered_or_refused_and_harms_no_neighbour(
+    document: dict[str, Any], member: tuple[str, Any], rest: bytes
+) -> None:
+    body = json.dumps(document | dict([member])).encode() + rest
+    neighbour = np.full(784, 128, np.uint8).tobytes(), "application/octet-stream"
+    pixels, errors, groups = protocols.decode([neighbour, (body, "application/json"), neighbour], Model("mnist", "1"))
+    np.testing.assert_array_equal(pixels[[0, 2]], np.float32(128 / 255))
+    assert ((pixels >= 0) & (pixels <= 1)).all()
+    assert groups.keys() <= {1}
+    assert errors.keys() <= {1, *range(3, len(pixels))}
+    answers = [(HTTPStatus.OK, b'{"prediction": 7, "confidence": 0.9}') for _ in pixels]
+    for row, error in errors.items():
+        answers[row] = (error.status, error.body())
+    status, answer = groups[1].answer(answers) if groups else answers[1]
+    assert status in (200, 400, 422)
+    assert ("message" in json.loads(answer)) is (status != 200)
 
 
 class Stub:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import health
+import yaml
 from checkout import Checkout
 from environment import ROOT
 from ports import is_taken
@@ -31,7 +32,7 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
         if language == "json":
             assert rounded(json.loads(printed)) == rounded(json.loads(block))
             continue
-        for command in commands(block):
+        for command in commands(block) if language == "sh" else ():
             if command.startswith("torchserve --start"):
                 assert checkout.run("scripts/stop")[0] == 0
             elif command.startswith("API_BASE_URL"):
@@ -45,6 +46,13 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
                 wait_until_healthy(checkout)
             elif command.startswith("torchserve --stop"):
                 wait_until_gone(checkout)
+
+
+def test_readme_shows_an_alert_as_it_is() -> None:
+    [[shown]] = [yaml.safe_load(block) for language, block in BLOCKS if language == "yaml"]
+    groups = yaml.safe_load((ROOT / "deploy" / "monitoring" / "rules.yml").read_text())["groups"]
+    [alert] = [rule for group in groups for rule in group["rules"] if rule.get("alert") == shown["alert"]]
+    assert shown.items() <= alert.items()
 
 
 def wait_until_healthy(checkout: Checkout) -> None:

@@ -1,6 +1,8 @@
 """scripts/status, as a user sees it, and its figures against what was observed."""
 
 import re
+import signal
+import time
 
 import numpy as np
 import prometheus_client
@@ -37,6 +39,14 @@ def test_status_is_that_of_the_service(checkout: Checkout) -> None:
     requests_ = float(figure(shown, r"requests +([\d.,]+) /s").replace(",", ""))
     predictions = float(figure(shown, r"predictions +([\d.,]+) /s").replace(",", ""))
     assert predictions / requests_ == pytest.approx(0.75, abs=0.2), "which the workers report a second later"
+
+    watching = checkout.popen("FORCE_COLOR=1 exec scripts/status --watch --seconds 0.3")
+    deadline = time.monotonic() + 30
+    while checkout.output().count("healthy") < 3:
+        assert time.monotonic() < deadline, checkout.output()
+        time.sleep(0.05)
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(10) == 0, checkout.output()
 
     with stuck(checkout.server):
         code, shown = status()

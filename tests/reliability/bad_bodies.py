@@ -1,13 +1,16 @@
 """Kinds of requests whose body, or what is said of it, is bad."""
 
 import gzip
+import io
 import json
 import zlib
+from functools import cache
 from random import Random
 from typing import Any
 
 from exchanges import CLOSED, Draft
 from kinds import HOSTILE, Kinds, chunked, good_json
+from PIL import Image
 
 KINDS = Kinds()
 
@@ -63,8 +66,9 @@ def _nest(dice: Random) -> Draft:
 
 @KINDS.add("a key twice, once wrongly", {422})
 def _key_twice(dice: Random) -> Draft:
-    data, wrong = good_json(dice).body[1:-1], b'"data": ' + json.dumps(_no_number(dice)).encode()
-    return Draft(b"{" + b", ".join(dice.sample([data, wrong], 2)) + b"}")
+    wrong = json.dumps(dice.choice([None, True, "0.5", {}, [None], [[]]])).encode()
+    members = [good_json(dice).body[1:-1], b'"data": ' + wrong]
+    return Draft(b"{" + b", ".join(dice.sample(members, 2)) + b"}")
 
 
 @KINDS.add("a key twice", {200})
@@ -129,6 +133,65 @@ def _media_type(dice: Random) -> Draft:
 def _no_media_type(dice: Random) -> Draft:
     draft = good_json(dice)
     draft.media_type = dice.choice([None, b"", b" ", b";", b"Application/JSON;charset=\xff", b"application/json;x=y;;"])
+    return draft
+
+
+# What is damaged may still be an image, of whatever it then shows.
+@KINDS.add("a damaged image file", {200, 400, 422})
+def _image_file(dice: Random) -> Draft:
+    file = bytearray(_image_files()[dice.choice(["PNG", "JPEG", "GIF", "BMP"])])
+    for _ in range(dice.choice([0, 1, 20])):
+        file[dice.randrange(len(file))] = dice.randrange(256)
+    if dice.random() < 0.5:
+        del file[dice.randrange(len(file)) :]
+    return Draft(bytes(file), media_type=dice.choice([b"image/png", b"image/jpeg"]))
+
+
+@cache
+def _image_files() -> dict[str, bytes]:
+    files = {}
+    for kind in ("PNG", "JPEG", "GIF", "BMP"):
+        file = io.BytesIO()
+        Image.new("L", (56, 56), 255).save(file, kind)
+        files[kind] = file.getvalue()
+    return files
+
+
+@KINDS.add("instances that are none", {400, 422})
+def _instances(dice: Random) -> Draft:
+    instances = [_no_number(dice) for _ in range(dice.choice([0, 1, 3, 65, 500]))]
+    return Draft(json.dumps({"instances": dice.choice([instances, _no_number(dice), 7])}).encode()[:LIMIT])
+
+
+@KINDS.add("a tensor that is none", {400, 422})
+def _tensor(dice: Random) -> Draft:
+    shapes: list[Any] = [
+        [],
+        [1],
+        [1, 785],
+        [-1, 784],
+        [0, 784],
+        [10**12, 784],
+        [1e3, 784],
+        ["1", 784],
+        None,
+        "1",
+        [[1]],
+    ]
+    tensor = {
+        "name": dice.choice(["pixels", "", 7, None, "x" * 5_000]),
+        "shape": dice.choice(shapes),
+        "datatype": dice.choice(["FP32", "UINT8", "FP16", "BYTES", "", 7, None]),
+        "data": dice.choice([[0.5] * 784, [], _no_number(dice), 7]),
+        "parameters": dice.choice([{}, {"binary_data_size": dice.choice([-1, 0, 784, 10**12, "784", None])}]),
+    }
+    for key in dice.sample([*tensor], dice.randrange(3)):
+        del tensor[key]
+    inputs = dice.choice([[tensor], [tensor], [], [tensor, tensor], tensor, _no_number(dice), 7])
+    body = json.dumps({"id": dice.choice(["", 7]), "inputs": inputs}).encode()
+    header = b"Inference-Header-Content-Length: " + dice.choice([b"%d" % len(body), b"-1", b"x", b"9" * 30, b"1"])
+    draft = Draft(body + dice.choice([b"", bytes(784), bytes(3_136)]))
+    draft.headers = dice.choice([[], [header]])
     return draft
 
 

@@ -10,12 +10,12 @@ const PAUSE = 60; // ms between an answer and the next request
 const at = (id) => document.getElementById(id);
 const pad = new Pad(at("sheet"));
 let key = "";
-let drawn = 0; // which drawing is on the sheet
-let answered = 0; // which one the service has answered last
+let wanted = 0; // counts the questions: another drawing, or another key
+let answered = 0; // the last one that the service has answered
 let asking = false;
 
 pad.addEventListener("change", () => {
-  drawn++;
+  wanted++;
   at("undo").disabled = !pad.canUndo;
   at("clear").disabled = pad.isBlank;
   at("invitation").hidden = !pad.isBlank;
@@ -28,16 +28,16 @@ pad.addEventListener("change", () => {
 async function ask() {
   if (asking) return;
   asking = true;
-  while (answered !== drawn && !pad.isBlank) {
-    const [drawing, pixels] = [drawn, pixelsOf(pad.read())];
+  while (answered !== wanted && !pad.isBlank) {
+    const [question, pixels] = [wanted, pixelsOf(pad.read())];
     let pause = PAUSE;
     try {
       const answer = await predict(pixels, key);
-      answered = drawing;
+      answered = question;
       if (!pad.isBlank) show(answer, pixels);
     } catch (error) {
       if (error.retry) pause = error.retry * 1000;
-      else answered = drawing;
+      else answered = question;
       if (error instanceof KeyError) at("key-form").hidden = false;
       if (!pad.isBlank) say(error.message, "error");
     }
@@ -57,7 +57,7 @@ function show({ prediction, confidence }, pixels) {
   if (at("key-form").contains(document.activeElement)) at("sheet").focus();
   at("key-form").hidden = true;
   picture(pixels, `What the model saw when it read ${prediction}`);
-  if (pad.isDown || answered !== drawn) wait(); // a screen reader is not told of every stage
+  if (pad.isDown || answered !== wanted) wait(); // a screen reader is not told of every stage
   else if (unsure) say(`This may be no digit: it is read as ${prediction} with a confidence of ${percent}.`, "unsure");
   else say(`Read as ${prediction} with a confidence of ${percent}.`);
 }
@@ -116,7 +116,7 @@ addEventListener("keydown", (event) => {
 at("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   key = at("key").value.trim();
-  answered = null;
+  wanted++;
   ask();
 });
 
