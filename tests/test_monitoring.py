@@ -212,11 +212,14 @@ class Prometheus:
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
-    def firing(self) -> set[tuple[str, str]]:
-        """Names and jobs of the alerts that fire."""
+    def firing(self) -> dict[tuple[str, str], str]:
+        """What the alerts that fire say, by their names and jobs."""
         alerts = requests.get(f"{self.url}/alerts", timeout=TIMEOUT).json()["data"]["alerts"]
-        labels = [alert["labels"] for alert in alerts if alert["state"] == "firing"]
-        return {(each["alertname"], each.get("job", "")) for each in labels}
+        return {
+            (alert["labels"]["alertname"], alert["labels"].get("job", "")): alert["annotations"]["summary"]
+            for alert in alerts
+            if alert["state"] == "firing"
+        }
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -255,9 +258,11 @@ def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(service: S
         for worker in workers(service.server):
             with contextlib.suppress(psutil.NoSuchProcess):  # ended by itself
                 worker.kill()
-        return {("NoReadyWorker", "torchserve"), ("NoReadyWorker", "gateway")} <= prometheus.firing()
+        return {("NoReadyWorker", "torchserve"), ("NoReadyWorker", "gateway")} <= prometheus.firing().keys()
 
     wait_until(kill)
+    said = prometheus.firing()["NoReadyWorker", "torchserve"]
+    assert said == f"No worker predicts, says torchserve at {service.server.metrics_url.removeprefix('http://')}."
     assert "NodeDown" not in {name for name, _ in prometheus.firing()}
     wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()})
     assert prometheus.query("mnist:workers_ready > 0")
