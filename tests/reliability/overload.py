@@ -22,7 +22,6 @@ TIMES_AT_LEAST = 1.5
 GOODPUT_AT_LEAST = 0.35
 PROMPT = 0.5  # s that 99 of 100 refusals may take
 BACK = 5.0  # s
-SHOT = 0.25  # of the bound, for what a request waits beside the queue
 _PEAK_AT = (64, 128, 256)  # connections
 _CONNECTIONS = 3000  # as many clients; the gateway takes 4,096 connections
 _ADDRESSES = 250  # no client alone asks for more than the gateway allows to one address
@@ -84,7 +83,7 @@ class Overload:
         }
         # TorchServe alone answers as fast as the generator asks, so there is no overload of it to judge.
         if self.face == GATEWAY:
-            late = self.bound * (1 + SHOT) + PROMPT
+            late = 2 * self.bound + PROMPT  # the queue ahead, and the gateway's own part as of a refusal
             checks |= {
                 f"only {self.offered / self.peak:.1f} times the peak offered": (
                     self.offered < TIMES_AT_LEAST * self.peak
@@ -118,7 +117,7 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
         with _on(servers):
             stack.enter_context(rig.running())
         url = rig.url(face)
-        wrk.run(url, file, _JSON, _PEAK_AT[0], seconds / 4, addresses=_ADDRESSES)
+        wrk.run(url, file, _JSON, _PEAK_AT[0], max(seconds / 4, 4), addresses=_ADDRESSES)
         shots = [wrk.run(url, file, _JSON, at, max(seconds / 12, 2), addresses=_ADDRESSES) for at in _PEAK_AT]
         peak = max(shot.throughput for shot in shots)
         queue = _queue(face, usual)
