@@ -57,6 +57,7 @@ class _Payload(msgspec.Struct):
 
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some systems begin every text with it
+_GZIP = b"\x1f\x8b"
 _PARSER = simdjson.Parser()
 _JSON = msgspec.json.Decoder(_Payload)
 _ROW = struct.Struct(f"={PIXELS}f")  # packs a list three times faster than np.array converts it
@@ -190,6 +191,8 @@ def _read_lenient(body: bytes, reason: str) -> list[float]:
     except msgspec.ValidationError as error:
         raise PayloadError("type", f"{error}. {_SHAPE}") from None
     except (ValueError, RecursionError):
+        if body.startswith(_GZIP):
+            reason = "gzip, which is not read; send it uncompressed"
         raise PayloadError("malformed", f"Expected JSON in the body, got something else: {reason}. {_SHAPE}") from None
 
 

@@ -25,8 +25,8 @@ DRAIN_TIMEOUT = 5.0  # s until those who wait are answered, as long as the gatew
 BATCH_TIME = 0.1  # s, much more than a worker takes for a batch, and nobody tells when it has ended
 _POLL = 0.05  # s
 CONFIG = ROOT / "config.properties"
-# How the names begin of what is passed on: the user and the language, and settings of the loader and of processors.
-PASSED_ON = ("HOME", "USER", "LOGNAME", "LANG", "LC_", "TZ", "LD_", "CUDA_", "NVIDIA_", "OMP_")
+# How the names begin of what is passed on: user and language, and settings of the loader, the heap and processors.
+PASSED_ON = ("HOME", "USER", "LOGNAME", "LANG", "LC_", "TZ", "LD_", "CUDA_", "NVIDIA_", "OMP_", "MALLOC_")
 
 
 class ServerError(Exception):

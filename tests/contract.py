@@ -3,6 +3,7 @@
 One contract, two faces: TorchServe's own ports, and the gateway's one.
 """
 
+import gzip
 import json
 import struct
 import zlib
@@ -106,6 +107,7 @@ REFUSALS = [
     Refusal("half sent", b'{"data": [0.0, 0.', 400, "Expected JSON"),
     Refusal("not UTF-8", b"\xff\xfe\x00", 400, "Expected JSON"),
     Refusal("instances without end", b'{"instances": ' + b"[" * 30_000, 400, "Expected JSON"),
+    Refusal("compressed", gzip.compress(_data(), mtime=0), 400, "gzip, which is not read; send it uncompressed"),
     Refusal("nested without end", b'{"more": ' + b"[" * 30_000, 400, "Expected JSON"),
     Refusal(
         "one too few",

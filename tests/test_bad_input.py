@@ -14,6 +14,7 @@ import digits
 import health
 import pytest
 import requests
+import stub
 from conftest import MakeGateway
 from contract import TIMEOUT, Service
 from exchanges import Draft, Face
@@ -60,6 +61,19 @@ def test_bad_requests_are_refused_and_good_ones_among_them_answered(
     assert tally.sent == COUNT
     possible = {kind.name for kind in bad_input.KINDS if getattr(kind, name)}
     assert set(tally.kinds) == possible | {bad_input.GOOD}, "each kind is sent"
+
+
+def test_wrong_and_missing_answers_are_found() -> None:
+    with stub.running() as liar:  # 7 to whatever is asked
+        tally = bad_input.campaign(Service.gateway(liar.url), 100, SEED)
+        liar.answers_left = 0
+        silent = bad_input.campaign(Service.gateway(liar.url), 50, SEED)
+    gone = bad_input.campaign(Service.gateway(liar.url), 10, SEED)
+    assert any(violation.startswith("good: expected") for violation in tally.violations)
+    assert any("expected 422, got 200" in violation for violation in tally.violations)
+    assert any(violation.startswith("good: expected 200, got closed") for violation in silent.violations)
+    assert gone.violations
+    assert all("no connection" in violation for violation in gone.violations)
 
 
 def test_same_seed_sends_the_same_and_another_something_else(faces: dict[str, Service]) -> None:

@@ -31,7 +31,7 @@ PREDICT = SCHEMA["/predict"]["POST"]
 # no schema can say.
 EXCLUDED = [schemathesis.checks.negative_data_rejection, schemathesis.checks.positive_data_acceptance]
 
-EXAMPLES = 60  # for each route, of valid requests as well as of others
+EXAMPLES = 40  # for each route, of valid requests as well as of others
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import environment
@@ -166,7 +166,7 @@ def test_stop_serves_those_who_wait(make_server: MakeServer) -> None:
             while waiting(server) < 32:
                 time.sleep(0.01)
             ended = pool.submit(server.stop)
-            assert not ended.done()
+            assert not wait([ended], timeout=1).done, "it waits for them"
         assert [answer.result().status_code for answer in answers] == [200] * 64
         assert ended.result()
 

@@ -61,7 +61,8 @@ def _nest(dice: Random) -> Draft:
     opening, closing = dice.choice([(b"[", b"]"), (b'{"a":', b"}"), (b'{"data":', b"}"), (b'[{"data":', b"}]")])
     depth = min(depth, 60_000 // len(opening + closing))
     nest = opening * depth + dice.choice([b"", b"0" + closing * depth])
-    return Draft(dice.choice([nest, b'{"data": ' + nest + b"}", b'{"more": ' + nest]))
+    key = dice.choice([b"data", b"more", b"instances", b"inputs"])
+    return Draft(dice.choice([nest, b'{"' + key + b'": ' + nest + b"}", b'{"' + key + b'": [' + nest]))
 
 
 @KINDS.add("a key twice, once wrongly", {422})

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from http.client import parse_headers
+from http.client import HTTPException, parse_headers
 from random import Random
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -34,7 +34,7 @@ class Outcome:
 
     Attributes:
         kind: of the request.
-        ended: a status, "closed", "dropped" (by the client) or "hanging".
+        ended: a status, "closed", "dropped" (by the client), "hanging", "nonsense" or "refused" (the connection).
         problem: what should not have been, or empty.
         wait: seconds from the last byte sent to the end of the answer.
 
@@ -98,7 +98,11 @@ def attempt(face: Service, seed: int, number: int) -> Outcome:
     """One exchange of a campaign."""
     address = urlsplit(face.predict)
     exchange = exchange_of(Face.of(face), seed, number)
-    with socket.create_connection((str(address.hostname), address.port or 80), TIMEOUT) as connection:
+    try:
+        opened = socket.create_connection((str(address.hostname), address.port or 80), TIMEOUT)
+    except OSError as error:
+        return Outcome(exchange.kind, "refused", f"no connection: {error}", 0.0)
+    with opened as connection:
         _send(connection, exchange)
         sent = time.monotonic()
         if exchange.ending is Ending.DROP:
@@ -140,6 +144,8 @@ def _judge(connection: socket.socket, exchange: Exchange) -> tuple[str, str]:
             return "hanging", f"no answer within {TIMEOUT:.0f} s"
         except ConnectionError:
             status, body = CLOSED, b""
+        except (ValueError, LookupError, HTTPException) as error:
+            return "nonsense", f"the answer is no HTTP: {error}"
         ended = _name(status)
         if status not in exchange.allowed:
             allowed = " or ".join(map(_name, sorted(exchange.allowed)))
@@ -166,9 +172,13 @@ def _read(stream: BinaryIO, bodiless: bool) -> tuple[int, bytes]:
 
 
 def _wrong(body: bytes, expected: Answer) -> str:
-    answer = json.loads(body)
-    if "openapi" in answer:  # what TorchServe answers OPTIONS with
-        return ""
     prediction, confidence = expected
-    right = answer["prediction"] == prediction and abs(answer["confidence"] - confidence) < _TOLERANCE
-    return "" if right else f"expected {prediction} with {confidence:.6f}, got {answer}"
+    try:
+        answer = json.loads(body)
+        if "openapi" in answer:  # what TorchServe answers OPTIONS with
+            return ""
+        if answer["prediction"] == prediction and abs(answer["confidence"] - confidence) < _TOLERANCE:
+            return ""
+    except (ValueError, LookupError, TypeError):
+        pass
+    return f"expected {prediction} with {confidence:.6f}, got {body[:200]!r}"

@@ -40,7 +40,7 @@ class Fault:
         within: s after that in which the service must be as before.
         faces: where the crowd asks while it happens, each time anew.
         serves_on: whether others must be answered all the time.
-        drains: whether no connection that was accepted may be cut.
+        drains: whether the gateway must answer every request that it has taken.
         quick: whether it is in the quick form.
         prepared: what must be about the service before, and not after.
 
@@ -212,8 +212,8 @@ FAULTS = [
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of its own in `folder`, small enough to be filled; only root gets one."""
-    command = ["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "tmpfs", str(folder)]
+    """A file system of its own in `folder`, in memory, with room for a run's logs; only root gets one."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700", "tmpfs", str(folder)]
     mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
     try:
         yield

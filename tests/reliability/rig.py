@@ -79,6 +79,10 @@ class Rig:
         roots = [self.jvm(), *([envoy] if envoy else [])]
         return [member for root in roots for member in (root, *root.children(recursive=True))]
 
+    def dropped(self) -> int:
+        """Requests that the gateway has taken and never answered, as its log has it."""
+        return self.gateway.access_log.read_bytes().count(b'"status":0,')
+
     def memory(self) -> int:
         """Resident bytes of all processes."""
         return sum(member.memory_info().rss for member in self.family())

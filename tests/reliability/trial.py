@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from account import Account, Ending
-from crowd import CUT, Crowd
+from crowd import Crowd
 from faults import Fault
 from rig import DEADLINES, GATEWAY, Rig
 
@@ -27,6 +27,7 @@ class Trial:
         again: s after the fault until all answers were right and quick again; None if they never were.
         whole: s after it until every worker was READY; None if they never were.
         silence: the longest time in s without any answer, from the fault until all was well.
+        dropped: requests that the gateway took and did not answer.
 
     """
 
@@ -37,11 +38,11 @@ class Trial:
     again: float | None
     whole: float | None
     silence: float
+    dropped: int
 
     def misses(self) -> list[str]:
         """What should not have been."""
         wrong, hanging = self.account.count(Ending.WRONG), self.account.count(Ending.HANGING)
-        cut = self.account.reasons()[CUT]
         checks = {
             f"{wrong} wrong answers": wrong > 0,
             f"{self.lost} requests lost": self.lost > 0,
@@ -53,7 +54,7 @@ class Trial:
             checks |= {
                 f"{hanging} requests hanging": hanging > 0,
                 f"a wait of {longest:.1f} s": longest > 5 + _LATE,
-                f"{cut} accepted requests dropped": self.fault.drains and cut > 0,
+                f"{self.dropped} accepted requests dropped": self.fault.drains and self.dropped > 0,
                 f"nobody served for {self.silence:.1f} s": self.fault.serves_on and self.silence > SILENCE,
             }
         return [f"{self.fault.name}, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
@@ -72,7 +73,7 @@ def run(fault: Fault, face: str, rig: Rig) -> Trial:
 
     """
     with fault.prepared(rig):
-        crowd = Crowd(rig.url(face), DEADLINES[face])
+        crowd, dropped = Crowd(rig.url(face), DEADLINES[face]), rig.dropped()
         with crowd.running():
             time.sleep(BEFORE)
             struck = time.monotonic()
@@ -89,4 +90,5 @@ def run(fault: Fault, face: str, rig: Rig) -> Trial:
             well = time.monotonic()
             time.sleep(AFTER)
         account = crowd.account()
-    return Trial(fault, face, account, crowd.lost(), again, whole, account.longest_silence(struck, well))
+        dropped = rig.dropped() - dropped
+    return Trial(fault, face, account, crowd.lost(), again, whole, account.longest_silence(struck, well), dropped)
