@@ -19,7 +19,7 @@ from runtime import TorchRuntime
 
 CLIENTS = 64
 RESTLESS = 4  # every so many clients connects anew for each request; the others keep their connections
-PACE = 0.05  # s from one request of a client to its next; more are sent by what looks for the peak
+PACE = 0.1  # s from one request of a client to its next; 64 send as much as a thousand ordinary users
 NOT_ACCEPTED = "connection refused"
 CUT = "connection cut"
 RETRY = 0.25  # s that a client waits that got no answer

@@ -79,15 +79,22 @@ class Overload:
         share = self.flood.throughput / self.peak
         untold = sum(not request.retry_after for request in refusals)
         checks = {
-            f"only {self.offered / self.peak:.1f} times the peak offered": self.offered < TIMES_AT_LEAST * self.peak,
-            f"goodput {share:.0%} of the peak": share < GOODPUT_AT_LEAST,
-            "no refusal": not refusals,
-            f"refusals took {self.refused_p99():.2f} s": bool(refusals) and self.refused_p99() > PROMPT,
-            f"p99 {self.accepted_p99():.2f} s": self.accepted_p99() > self.bound * (1 + SHOT) + PROMPT,
             f"{others} neither answered nor refused": others > 0,
             f"not as before within {BACK:g} s": self.again is None or self.again > BACK,
-            f"{untold} refusals without Retry-After": self.face == GATEWAY and untold > 0,
         }
+        # TorchServe alone is quick enough to be the flood's equal on as many cores: there is no overload of it to judge.
+        if self.face == GATEWAY:
+            late = self.bound * (1 + SHOT) + PROMPT
+            checks |= {
+                f"only {self.offered / self.peak:.1f} times the peak offered": (
+                    self.offered < TIMES_AT_LEAST * self.peak
+                ),
+                f"goodput {share:.0%} of the peak": share < GOODPUT_AT_LEAST,
+                "no refusal": not refusals,
+                f"refusals took {self.refused_p99():.2f} s": bool(refusals) and self.refused_p99() > PROMPT,
+                f"p99 {self.accepted_p99():.2f} s": self.accepted_p99() > late,
+                f"{untold} refusals without Retry-After": untold > 0,
+            }
         return [f"overload, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
 
 

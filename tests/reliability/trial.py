@@ -8,6 +8,7 @@ from crowd import Crowd
 from faults import Fault
 from rig import DEADLINES, GATEWAY, Rig
 
+WARM_UP = 10.0  # s
 BEFORE = 3.0  # s of undisturbed load, which say what is normal
 AFTER = 2.0  # s of it at the end
 PATIENCE = 45.0  # s until what has not recovered will not
@@ -62,6 +63,12 @@ class Trial:
     def slowest(self) -> float:
         """Seconds until both the answers and the workers were as before; infinite if they never were."""
         return max(float("inf") if moment is None else moment for moment in (self.again, self.whole))
+
+
+def warm_up(rig: Rig) -> None:
+    """Let a service that has just started compile what it needs, which takes it CPU for a while."""
+    with Crowd(rig.url(GATEWAY), DEADLINES[GATEWAY]).running():
+        time.sleep(WARM_UP)
 
 
 def run(fault: Fault, face: str, rig: Rig) -> Trial:
