@@ -82,7 +82,7 @@ class Overload:
             f"{others} neither answered nor refused": others > 0,
             f"not as before within {BACK:g} s": self.again is None or self.again > BACK,
         }
-        # TorchServe alone is quick enough to be the flood's equal on as many cores: there is no overload of it to judge.
+        # TorchServe alone answers as fast as the generator asks, so there is no overload of it to judge.
         if self.face == GATEWAY:
             late = self.bound * (1 + SHOT) + PROMPT
             checks |= {
