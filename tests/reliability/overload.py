@@ -20,7 +20,7 @@ TIMES = 3.0  # as much as the peak is wanted, and 80% of the peak served
 # that is out of CPU slows down those who ask. Below these bounds it would be a collapse; docs/reliability.md has more.
 TIMES_AT_LEAST = 1.5
 GOODPUT_AT_LEAST = 0.35
-PROMPT = 0.5  # s that 99 of 100 refusals may take
+PROMPT = 1.0  # s that 99 of 100 refusals may take; Retry-After says as much
 BACK = 5.0  # s
 _PEAK_AT = (64, 128, 256)  # connections
 _CONNECTIONS = 3000  # as many clients; the gateway takes 4,096 connections
