@@ -17,8 +17,14 @@ from numpy.typing import NDArray
 from ports import free_ports
 from server import CONFIG, Server, config_on_free_ports, read_properties
 
+
 MakeServer = Callable[..., Server]
 MakeGateway = Callable[..., Gateway]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test, which would else run alone at the end."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
 
 
 @pytest.fixture(scope="session")

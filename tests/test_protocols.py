@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from server import Server
 from tensors import Model
-from tritonclient.http import (  # type: ignore[import-untyped]
+from tritonclient.http import (
     InferenceServerClient,
     InferInput,
     InferRequestedOutput,
     InferResult,
 )
-from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
+from tritonclient.utils import InferenceServerException
 from workers import stuck
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
