@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from ports import free_ports
 from server import CONFIG, Server, config_on_free_ports, read_properties
 
-
 MakeServer = Callable[..., Server]
 MakeGateway = Callable[..., Gateway]
 
