@@ -19,10 +19,11 @@ class Run:
     mixtures: list[Mixture] = field(default_factory=list)
     impossible: list[str] = field(default_factory=list)  # faults that this machine does not allow, each with why
 
-    def misses(self) -> list[str]:
-        """What should not have been."""
-        seen: list[Trial | Overload | Mixture] = [*self.trials, *self.overloads, *self.mixtures]
-        return [miss for each in seen for miss in each.misses()]
+    def misses(self, *, timed: bool) -> list[str]:
+        """What should not have been; how quick the service was is looked at where the run is `timed`."""
+        hurt: list[Trial | Overload] = [*self.trials, *self.overloads]
+        misses = [miss for each in hurt for miss in each.misses(timed=timed)]
+        return misses + [miss for each in self.mixtures for miss in each.misses()]
 
 
 def markdown(run: Run, command: str, date: str) -> str:

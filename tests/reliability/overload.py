@@ -71,18 +71,19 @@ class Overload:
         """Seconds within which 99 of 100 had their refusal."""
         return quantile((r.wait for r in self.account.requests if r.ending is Ending.REFUSED), 0.99)
 
-    def misses(self) -> list[str]:
-        """What should not have been."""
+    def misses(self, *, timed: bool) -> list[str]:
+        """What should not have been; how much and how quick it was is looked at where the overload is `timed`."""
         refusals = [request for request in self.account.requests if request.ending is Ending.REFUSED]
         others = len(self.account.requests) - len(refusals) - len(self.account.waits())
         share = self.flood.throughput / self.peak
         untold = sum(not request.retry_after for request in refusals)
         checks = {
             f"{others} neither answered nor refused": others > 0,
-            f"not as before within {BACK:g} s": self.again is None or self.again > BACK,
+            "not as before": self.again is None,
+            f"{untold} refusals without Retry-After": self.face == GATEWAY and untold > 0,
         }
         # TorchServe alone answers as fast as the generator asks, so there is no overload of it to judge.
-        if self.face == GATEWAY:
+        if self.face == GATEWAY and timed:
             late = 2 * self.bound + PROMPT  # the queue ahead, and the gateway's own part as of a refusal
             checks |= {
                 f"only {self.offered / self.peak:.1f} times the peak offered": (
@@ -92,7 +93,7 @@ class Overload:
                 "no refusal": not refusals,
                 f"refusals took {self.refused_p99():.2f} s": bool(refusals) and self.refused_p99() > PROMPT,
                 f"p99 {self.accepted_p99():.2f} s": self.accepted_p99() > late,
-                f"{untold} refusals without Retry-After": untold > 0,
+                f"not as before within {BACK:g} s": self.again is not None and self.again > BACK,
             }
         return [f"overload, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
 
