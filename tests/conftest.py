@@ -90,6 +90,13 @@ def node(make_server: MakeServer) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def gateway(make_gateway: MakeGateway, node: Server) -> Iterator[Gateway]:
+    """A gateway as shipped in front of that node, for all tests of a file."""
+    with make_gateway(node).running() as running:
+        yield running
+
+
 # A deployed service has one face, and API_ROUTES says which; ours has both.
 FACES = [os.environ.get("API_ROUTES", "torchserve")] if "API_BASE_URL" in os.environ else ["torchserve", "gateway"]
 

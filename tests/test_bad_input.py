@@ -15,7 +15,6 @@ import health
 import pytest
 import requests
 import stub
-from conftest import MakeGateway
 from contract import TIMEOUT, Service
 from exchanges import Draft, Face
 from gateway import Gateway
@@ -25,12 +24,6 @@ from workers import workers
 
 COUNT = 500
 SEED = 20_261_123
-
-
-@pytest.fixture(scope="module")
-def gateway(make_gateway: MakeGateway, node: Server) -> Iterator[Gateway]:
-    with make_gateway(node).running() as running:
-        yield running
 
 
 @pytest.fixture

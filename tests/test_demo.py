@@ -1,7 +1,6 @@
 """Whom the gateway serves the page to draw on, and with which headers."""
 
 import mimetypes
-from collections.abc import Iterator
 from pathlib import Path
 
 import gateway_settings
@@ -15,12 +14,6 @@ from server import Server
 
 FOLDER = ROOT / "deploy" / "gateway" / "demo"
 TIMEOUT = 15  # s
-
-
-@pytest.fixture(scope="module")
-def gateway(make_gateway: MakeGateway, node: Server) -> Iterator[Gateway]:
-    with make_gateway(node).running() as running:
-        yield running
 
 
 @pytest.mark.parametrize("path", ["", "/", "/demo.css", "/demo.js", "/digits.png", "/icon.svg"])

@@ -26,12 +26,6 @@ Open = Callable[..., DemoPage]
 
 
 @pytest.fixture(scope="module")
-def gateway(make_gateway: MakeGateway, node: Server) -> Iterator[Gateway]:
-    with make_gateway(node).running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if shutil.which("chromium") is None and not os.environ.get("CI"):
         pytest.skip("the page is tested in Chromium, and there is none: apt-get install chromium")

@@ -3,7 +3,6 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -12,7 +11,6 @@ import pytest
 import requests
 import schemathesis
 import yaml
-from conftest import MakeGateway
 from contract import REFUSALS, TIMEOUT, Refusal, Service
 from environment import ROOT
 from gateway import Gateway
@@ -32,12 +30,6 @@ PREDICT = SCHEMA["/predict"]["POST"]
 EXCLUDED = [schemathesis.checks.negative_data_rejection, schemathesis.checks.positive_data_acceptance]
 
 EXAMPLES = 40  # for each route, of valid requests as well as of others
-
-
-@pytest.fixture(scope="module")
-def gateway(make_gateway: MakeGateway, node: Server) -> Iterator[Gateway]:
-    with make_gateway(node).running() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
