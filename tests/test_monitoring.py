@@ -252,7 +252,8 @@ def test_dashboard_and_rules_ask_for_what_there_is(service: Service, prometheus:
 
 def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(service: Service, prometheus: Prometheus) -> None:
     wait_until(lambda: len(prometheus.query("mnist:workers_ready > 1")) == 1)
-    assert "NoReadyWorker" not in {name for name, _ in prometheus.firing()}
+    # With waits of a second, a Prometheus that has just started may have seen no report of a worker for too long.
+    wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()})
 
     said: dict[tuple[str, str], str] = {}
 
