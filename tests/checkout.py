@@ -14,6 +14,7 @@ from server import Server
 
 USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000", "8001")
 
+# What is no part of it, or what other tests are writing meanwhile.
 _LEFT_OUT = (
     ".git",
     ".venv",
@@ -25,6 +26,10 @@ _LEFT_OUT = (
     ".*_cache",
     ".hypothesis",
     "key_file.json",
+    ".building-*",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
 )
 
 
