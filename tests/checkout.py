@@ -27,9 +27,6 @@ _LEFT_OUT = (
     ".hypothesis",
     "key_file.json",
     ".building-*",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
 )
 
 
