@@ -9,6 +9,7 @@ import pytest
 from contract import REFUSALS, Refusal
 from hypothesis import example, given
 from hypothesis import strategies as st
+from json_values import json_values
 from numpy.typing import NDArray
 from payload import PayloadError
 
@@ -90,13 +91,6 @@ def test_bad_requests_leave_their_neighbours_alone() -> None:
     assert not pixels[[1, 3]].any()
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5) | st.just("data"), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
 almost_payloads = st.builds(
     lambda values, repeats, tail: json.dumps({"data": (values * repeats)[:784] + tail}).encode(),
     st.lists(st.floats(-0.5, 1.5) | st.integers(-1, 2) | json_values, min_size=1, max_size=28),

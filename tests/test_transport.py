@@ -84,7 +84,7 @@ def test_only_the_known_torchserve_is_changed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, version: str, decode: str, installed: bool
 ) -> None:
     worker = types.ModuleType("__main__")
-    worker.retrieve_msg = otf_message_handler.retrieve_msg  # type: ignore[attr-defined]
+    worker.retrieve_msg = otf_message_handler.retrieve_msg  # type: ignore[attr-defined]  # of the worker's script
     monkeypatch.setitem(sys.modules, "__main__", worker)
     monkeypatch.setattr(ts, "__version__", version)
     monkeypatch.setenv("TS_DECODE_INPUT_REQUEST", decode)

@@ -123,7 +123,7 @@ class _ArraysOnly(pickle.Unpickler):
             case "numpy", "dtype":
                 return np.dtype
             case "numpy.core.multiarray", "_reconstruct":
-                return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+                return np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # private to NumPy
         raise DatasetError(f"The MNIST pickle asks for {module}.{name}; only numpy arrays are admitted.")
 
 

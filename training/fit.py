@@ -81,7 +81,7 @@ class Training:
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster
         self.average = AveragedModel(
             self.network,
-            multi_avg_fn=get_ema_multi_avg_fn(configuration.average_decay),  # type: ignore[no-untyped-call]
+            multi_avg_fn=get_ema_multi_avg_fn(configuration.average_decay),  # type: ignore[no-untyped-call]  # torch's
             use_buffers=True,
         )
         self.optimizer = torch.optim.SGD(
@@ -135,7 +135,7 @@ class Training:
         logits = self.network(images)
         loss = nn.functional.cross_entropy(logits, targets)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's
         self.optimizer.step()
         self.schedule.step()
         self.average.update_parameters(self.network)
