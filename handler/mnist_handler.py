@@ -1,8 +1,6 @@
-"""TorchServe's hooks: a batch of requests in, a batch of answers out.
+"""TorchServe's hooks: a batch of requests in, a batch of responses out; classifier/ knows how.
 
-requests ── protocols.decode ──> pixels (N, 784) ── runtime ──> probabilities (N, 10) ── encode ──> answers
-                  │
-                  └─ error of one request: its own answer; its neighbours never notice
+requests ── batch.read ──> pixels (N, 784) ── runtime ──> probabilities (N, 10) ── Batch.responses ──> responses
 """
 
 import faulthandler
@@ -13,23 +11,22 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import cache
-import images
 import msgspec
 import numpy as np
-import payload
-import protocols
-import runtime
-import telemetry
-import tensors
-import transport
+
+import classifier
+from classifier import batch, cache, images, runtime, telemetry, transport
+from classifier.contract import CLASSES, PIXELS, SIDE, Model, Request, Response
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
 
 # An upright stroke, which no reader of digits takes for anything but a 1.
 _GOLDEN_DIGIT = 1
-_GOLDEN_PAYLOAD = msgspec.json.encode(
-    {"data": [float(4 <= row < 24 and 13 <= column < 15) for row in range(28) for column in range(28)]}
+_GOLDEN_REQUEST = Request(
+    msgspec.json.encode(
+        {"data": [float(4 <= row < 24 and 13 <= column < 15) for row in range(SIDE) for column in range(SIDE)]}
+    ),
+    "application/json",
 )
 
 
@@ -40,19 +37,21 @@ class MnistHandler:
         """Load the weights and run once, so that the first request finds everything warm.
 
         Raises:
-            RuntimeError: the archive's weights are missing, broken or wrong; TorchServe logs it and retries.
+            RuntimeError: the archive's weights are missing, broken or wrong, or another's code stands before the
+                archive's; TorchServe logs it and retries.
         """
+        _require_own_code()
         properties = context.system_properties
         self._runtime = runtime.load(Path(properties["model_dir"]), properties["gpu_id"])
-        self._runtime.probabilities(np.zeros((properties["batch_size"], payload.PIXELS), np.float32))
+        self._runtime.probabilities(np.zeros((properties["batch_size"], PIXELS), np.float32))
+        self._model = Model(context.model_name, context.manifest["model"]["modelVersion"])
         self._make_golden_prediction()
-        self._model = tensors.Model(context.model_name, context.manifest["model"]["modelVersion"])
         self._description = self._describe(context)
         self._timeout = context.model_yaml_config["responseTimeout"]  # s
         # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
         logging.getLogger().setLevel(logging.WARNING)
         settings = context.model_yaml_config["handler"]
-        self._cache = cache.AnswerCache(self._compute, settings["cacheSize"]) if settings["cacheSize"] else None
+        self._cache = cache.ResponseCache(self._compute, settings["cacheSize"]) if settings["cacheSize"] else None
         self._recorder = None
         if settings["metricsPeriod"]:
             self._recorder = telemetry.Recorder(self._model.version, self._cache)
@@ -60,12 +59,12 @@ class MnistHandler:
         transport.install()
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
-        """Answer a batch.
+        """Respond to a batch.
 
         Args:
             data: B requests; `body` holds a request's bytes, and is absent when the client sent a form. gRPC's clients
                 name it themselves: `data`, as TorchServe's own does, or `body`.
-            context: TorchServe's context of the batch, which takes the status of each answer.
+            context: TorchServe's context of the batch, which takes the status of each response.
 
         Returns:
             B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`; or what joins those of
@@ -74,30 +73,26 @@ class MnistHandler:
         # Only the management API asks without any input. A client's own `describe` header arrives with a body, and
         # is ignored, as is `explain`: no request can change what its neighbours in a batch get.
         if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
-            answers = [(HTTPStatus.OK, self._describe_if_healthy())]
+            responses = [Response(HTTPStatus.OK, self._describe_if_healthy())]
         else:
-            batch = [_request(fields, context, index) for index, fields in enumerate(data)]
-            answers = self._cache(batch) if self._cache else self._compute(batch)
-        for index, (status, _) in enumerate(answers):
+            requests = [_request(fields, context, index) for index, fields in enumerate(data)]
+            responses = self._cache(requests) if self._cache else self._compute(requests)
+        for index, (status, _) in enumerate(responses):
             context.set_response_content_type(index, "application/json")
             if status != HTTPStatus.OK:
                 context.set_response_status(int(status), status.phrase, index)
-        return [body for _, body in answers]
+        return [body for _, body in responses]
 
-    def _compute(self, requests: Sequence[cache.Request]) -> list[cache.Answer]:
+    def _compute(self, requests: Sequence[Request]) -> list[Response]:
         began = time.perf_counter()
-        pixels, errors, groups = protocols.decode(requests, self._model)
+        read = batch.read(requests, self._model)
         decoded = time.perf_counter()
-        probabilities = self._runtime.probabilities(pixels)
+        probabilities = self._runtime.probabilities(read.pixels)
         inferred = time.perf_counter()
         if self._recorder:
-            self._recorder.observe(telemetry.Batch(probabilities, errors, decoded - began, inferred - decoded))
-        answers = _encode(probabilities)
-        for row, error in errors.items():
-            answers[row] = (error.status, error.body())
-        for index, group in groups.items():
-            answers[index] = group.answer(answers)
-        return answers[: len(requests)]
+            times = decoded - began, inferred - decoded
+            self._recorder.observe(telemetry.BatchRecord(probabilities, read.refusals, *times))
+        return read.responses(probabilities)
 
     def _describe_if_healthy(self) -> bytes:
         """The description, which tells that the model works; TorchServe makes a 503 of the error."""
@@ -115,29 +110,29 @@ class MnistHandler:
         Raises:
             RuntimeError: it is taken for another.
         """
-        pixels, _ = payload.decode([(_GOLDEN_PAYLOAD, "application/json")])
+        pixels = batch.read([_GOLDEN_REQUEST], self._model).pixels
         if self._runtime.probabilities(pixels)[0, _GOLDEN_DIGIT] < 0.5:
             raise RuntimeError(
                 "The weights take an upright stroke for something else than a 1. Restore them with `git checkout "
-                "model_store` or make them anew with `scripts/train`, then build the archive with `scripts/archive`."
+                "model_store` or train others with `scripts/train`, then build the archive with `scripts/archive`."
             )
 
     def _describe(self, context: Any) -> bytes:
         description = {
             "name": context.model_name,
             "version": context.manifest["model"]["modelVersion"],
-            "classes": list(range(10)),
+            "classes": list(range(CLASSES)),
             "runtime": self._runtime.name,
             "input": {
                 "application/json": {
-                    "data": f"{payload.PIXELS} numbers from 0 (black) to 1 (white), a 28×28 image row by row"
+                    "data": f"{PIXELS} numbers from 0 (black) to 1 (white), a {SIDE}×{SIDE} image row by row"
                 },
                 "application/octet-stream": [
-                    f"{payload.PIXELS} bytes: uint8, 0 to 255",
-                    f"{payload.PIXELS * 4} bytes: little-endian float32, 0 to 1",
+                    f"{PIXELS} bytes: uint8, 0 to 255",
+                    f"{PIXELS * 4} bytes: little-endian float32, 0 to 1",
                 ],
                 "image/png": f"one picture of at most {images.MAX_PIXELS:,} pixels, of a digit in any place and size",
-                "image/jpeg": "the same",
+                "image/jpeg": "likewise",
             },
             "output": {"prediction": "0 to 9", "confidence": "probability of that digit, 0 to 1"},
             "model": self._runtime.metadata,
@@ -145,29 +140,32 @@ class MnistHandler:
         return msgspec.json.encode(description)
 
 
-def _request(fields: Mapping[str, Any], context: Any, index: int) -> cache.Request:
+def _require_own_code() -> None:
+    """Refuse to serve with code from elsewhere, lest an installed copy of it outlives a new archive.
+
+    Raises:
+        RuntimeError: `classifier` does not lie beside this file.
+    """
+    found = Path(classifier.__file__).resolve().parent
+    if found.parent != Path(__file__).resolve().parent:
+        raise RuntimeError(
+            f"The archive's own `classifier` is hidden by {found}: take that folder off PYTHONPATH and start again."
+        )
+
+
+def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
     """A request's body, and its media type as TorchServe notes it beside the body; gRPC has none."""
     note = context.get_request_header(index, "body")
     media_type = note["content-type"] if isinstance(note, dict) else None
     if media_type:
-        return fields["body"], str(media_type)
+        return Request(fields["body"], str(media_type))
     # TorchServe gives every request of REST the header `explain`.
     if context.get_request_header(index, "explain") is None:
         # Without these words TorchServe breaks off a StreamPredictions, and the worker with it.
         context.set_response_header(index, "ts_stream_next", "false")
         if body := fields.get("body") or fields.get("data"):
-            return body, ""
+            return Request(body, "")
     if media_type is not None:
-        return fields["body"], ""
+        return Request(fields["body"], "")
     # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
-    return b"", "a form" if note is None else "a request with a header named body"
-
-
-def _encode(probabilities: runtime.Floats) -> list[cache.Answer]:
-    """Probabilities (B, 10) as B answers; six decimals are what float32 holds."""
-    digits = probabilities.argmax(axis=1).tolist()
-    confidences = probabilities.max(axis=1).tolist()
-    return [
-        (HTTPStatus.OK, b'{"prediction": %d, "confidence": %.6f}' % answer)
-        for answer in zip(digits, confidences, strict=True)
-    ]
+    return Request(b"", "a form" if note is None else "a request with a header named body")

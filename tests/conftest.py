@@ -1,24 +1,19 @@
-"""Fixtures: the committed digits, servers on free ports, and the service that the contract tests talk to."""
+"""Fixtures: the committed digits, servers on free ports, and the deployment that the contract tests talk to."""
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import digits
-import model_archive
-import numpy as np
 import pytest
-from checkout import Checkout
-from contract import Service
-from environment import ROOT
-from gateway import Gateway, node_of
-from numpy.typing import NDArray
-from ports import free_ports
-from server import CONFIG, Server, config_on_free_ports, read_properties
 
-MakeServer = Callable[..., Server]
-MakeGateway = Callable[..., Gateway]
+from mnist_torchserve.client import digits
+from mnist_torchserve.contract import Deployment
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.ports import free_ports
+from mnist_torchserve.project import MODEL_STORE
+from mnist_torchserve.service import Archive, TorchServe
+from tests.support.checkout import Checkout
+from tests.support.fixtures import MakeGateway, MakeServer, Sample
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,33 +22,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def sample() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """The committed test digits: pixels (500, 784) in 0..1, labels (500,)."""
-    pixels, labels = digits.sample()
-    return pixels.astype(np.float32) / np.float32(255), labels
+def sample() -> Sample:
+    """The committed test digits."""
+    levels, labels = digits.sample()
+    return digits.floats(levels), labels
 
 
 @pytest.fixture(scope="session")
-def archive() -> Path:
+def archive() -> Archive:
     """`model_store/mnist.mar`, built if it is out of date."""
-    if not model_archive.is_current():
-        model_archive.build()
-    return model_archive.ARCHIVE
+    archive = Archive()
+    archive.build_if_outdated()
+    return archive
 
 
 @pytest.fixture(scope="session")
-def make_server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
+def make_server(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
     """Make a server with our config.properties on free ports, changed by keyword; not started yet."""
 
-    def make(model_store: Path = archive.parent, **changes: str) -> Server:
-        home = tmp_path_factory.mktemp("server")
-        return Server(config_on_free_ports(home, read_properties(CONFIG), **changes), home, model_store)
+    def make(model_store: Path = MODEL_STORE, **changes: str) -> TorchServe:
+        return TorchServe.on_free_ports(tmp_path_factory.mktemp("server"), model_store, **changes)
 
     return make
 
 
 @pytest.fixture
-def checkout(archive: Path, tmp_path: Path) -> Iterator[Checkout]:
+def checkout(archive: Archive, tmp_path: Path) -> Iterator[Checkout]:
     """A copy of this checkout, the built archive in it; whatever still runs in it at the end of the test is stopped."""
     copy = Checkout(tmp_path / "Prüfung mit Leerzeichen", free_ports(7))
     yield copy
@@ -62,36 +56,23 @@ def checkout(archive: Path, tmp_path: Path) -> Iterator[Checkout]:
 
 @pytest.fixture(scope="session")
 def make_gateway(tmp_path_factory: pytest.TempPathFactory) -> MakeGateway:
-    """Make a gateway before servers, on free ports, its settings given by keyword; not started yet.
+    """Make a gateway before servers, as `Gateway.on_free_ports` does; not started yet."""
 
-    `limits` are changes to envoy.yaml: a piece of its text, and what stands there instead.
-    """
-
-    def make(*servers: Server, limits: dict[str, str] | None = None, **settings: str) -> Gateway:
-        home = tmp_path_factory.mktemp("gateway")
-        template = (ROOT / "deploy" / "gateway" / "envoy.yaml").read_text()
-        for usual, changed in (limits or {}).items():
-            assert template.count(usual) == 1, f"{usual!r} is to be there once"
-            template = template.replace(usual, changed)
-        (home / "template.yaml").write_text(template)
-        listen, metrics = free_ports(2)
-        settings = {"listen": f"127.0.0.1:{listen}", "metrics": f"127.0.0.1:{metrics}", **settings}
-        file = home / "settings.toml"
-        file.write_text("\n".join(f"{name} = {json.dumps(value)}" for name, value in settings.items()))
-        return Gateway([node_of(server) for server in servers], file, home / "template.yaml", home)
+    def make(*servers: TorchServe, limits: dict[str, str] | None = None, **settings: str) -> Gateway:
+        return Gateway.on_free_ports(tmp_path_factory.mktemp("gateway"), *servers, limits=limits, **settings)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def node(make_server: MakeServer) -> Iterator[Server]:
+def node(make_server: MakeServer) -> Iterator[TorchServe]:
     """A TorchServe of our own, for all tests that leave it as it is."""
     with make_server().running() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def gateway(make_gateway: MakeGateway, node: Server) -> Iterator[Gateway]:
+def gateway(make_gateway: MakeGateway, node: TorchServe) -> Iterator[Gateway]:
     """A gateway as shipped in front of that node, for all tests of a file."""
     with make_gateway(node).running() as running:
         yield running
@@ -102,19 +83,19 @@ FACES = [os.environ.get("API_ROUTES", "torchserve")] if "API_BASE_URL" in os.env
 
 
 @pytest.fixture(scope="session", params=FACES)
-def service(request: pytest.FixtureRequest) -> Iterator[Service]:
-    """The service under test: the deployed one that the environment names, else one of our own."""
+def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    """The deployment under test: the one that the environment names, else one of our own."""
     url = os.environ.get("API_BASE_URL")
     if request.param not in ("torchserve", "gateway"):
         raise pytest.UsageError(f"Expected `torchserve` or `gateway` in API_ROUTES, got `{request.param}`.")
     if request.param == "gateway" and url:
-        yield Service.gateway(url, os.environ.get("API_KEY"))
+        yield Deployment.gateway(url, os.environ.get("API_KEY"))
     elif request.param == "gateway":
         make_gateway, node = request.getfixturevalue("make_gateway"), request.getfixturevalue("node")
         with make_gateway(node).running() as gateway:
-            yield Service.gateway(gateway.url)
+            yield Deployment.gateway(gateway.url)
     elif url:
-        yield Service.torchserve(url, os.environ.get("API_MANAGEMENT_URL"))
+        yield Deployment.torchserve(url, os.environ.get("API_MANAGEMENT_URL"))
     else:
         node = request.getfixturevalue("node")
-        yield Service.torchserve(node.inference_url, node.management_url)
+        yield Deployment.torchserve(node.inference_url, node.management_url)

@@ -8,28 +8,30 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from contract import REFUSALS, TIMEOUT, Refusal, Service
 from PIL import Image
 
-Sample = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+from mnist_torchserve.contract import BAD_INPUTS, TIMEOUT, BadInput, Deployment
+from tests.support.fixtures import Sample
 
 
-def test_root_answers(service: Service) -> None:
-    response = requests.get(service.root, timeout=TIMEOUT)
+def test_root_answers(deployment: Deployment) -> None:
+    response = requests.get(deployment.root, timeout=TIMEOUT)
     assert response.status_code == 200
-    assert response.json() == service.welcome
+    assert response.json() == deployment.welcome
 
 
-def test_health_tells_of_a_ready_worker(service: Service) -> None:
-    if service.health is None:
+def test_health_tells_of_a_ready_worker(deployment: Deployment) -> None:
+    if deployment.health is None:
         pytest.skip("API_BASE_URL is set and API_MANAGEMENT_URL is not: no health endpoint to ask")
-    assert service.calls_itself_healthy()
+    answer = requests.get(deployment.health, timeout=TIMEOUT)
+    assert answer.status_code == 200
+    assert deployment.is_healthy(answer.json())
 
 
-def test_describe_tells_what_the_model_is(service: Service) -> None:
-    if service.description is None:
+def test_describe_tells_what_the_model_is(deployment: Deployment) -> None:
+    if deployment.description is None:
         pytest.skip("the management API alone tells it, which no gateway shows")
-    response = requests.get(service.description, timeout=TIMEOUT)
+    response = requests.get(deployment.description, timeout=TIMEOUT)
     description = response.json()[0]["customizedMetadata"]
     assert description["name"] == "mnist"
     assert description["version"] == "1.0"
@@ -38,18 +40,18 @@ def test_describe_tells_what_the_model_is(service: Service) -> None:
     assert description["model"]["metrics"]["accuracy"] >= 0.99
 
 
-def test_real_digits_are_recognised(service: Service, sample: Sample) -> None:
+def test_real_digits_are_recognised(deployment: Deployment, sample: Sample) -> None:
     pixels, labels = sample
     wrong = []
     for index in range(10):
-        answer = service.predict_json({"data": pixels[index].tolist()}).json()
+        answer = deployment.predict_json({"data": pixels[index].tolist()}).json()
         if answer["prediction"] != labels[index]:
             wrong.append((index, int(labels[index]), answer))
     assert len(wrong) <= 1, f"wrong: {wrong}"
 
 
-def test_valid_payload_gets_prediction_and_confidence(service: Service, sample: Sample) -> None:
-    response = service.predict_json({"data": sample[0][0].tolist()})
+def test_valid_payload_gets_prediction_and_confidence(deployment: Deployment, sample: Sample) -> None:
+    response = deployment.predict_json({"data": sample[0][0].tolist()})
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"
     answer = response.json()
@@ -61,45 +63,47 @@ def test_valid_payload_gets_prediction_and_confidence(service: Service, sample: 
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.5], ids=["zeros", "ones", "grey"])
-def test_constant_images_are_answered(service: Service, value: float) -> None:
-    response = service.predict_json({"data": [value] * 784})
+def test_constant_images_are_answered(deployment: Deployment, value: float) -> None:
+    response = deployment.predict_json({"data": [value] * 784})
     assert response.status_code == 200
     assert response.json()["prediction"] in range(10)
 
 
-def test_consecutive_predictions_agree(service: Service, sample: Sample) -> None:
+def test_consecutive_predictions_agree(deployment: Deployment, sample: Sample) -> None:
     payload = {"data": sample[0][0].tolist()}
-    answers = [service.predict_json(payload).json() for _ in range(5)]
+    answers = [deployment.predict_json(payload).json() for _ in range(5)]
     assert all(answer == answers[0] for answer in answers)
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "APPLICATION/JSON", None])
-def test_json_is_read_under_every_name_that_it_goes_by(service: Service, media_type: str | None) -> None:
-    assert service.post(json.dumps({"data": [0.0] * 784}), media_type).status_code == 200
+def test_json_is_read_under_every_name_that_it_goes_by(deployment: Deployment, media_type: str | None) -> None:
+    assert deployment.post(json.dumps({"data": [0.0] * 784}), media_type).status_code == 200
 
 
 @pytest.mark.parametrize("encoding", ["uint8", "float32"])
-def test_binary_payload_gets_the_answer_of_its_json(service: Service, sample: Sample, encoding: str) -> None:
+def test_binary_payload_gets_the_answer_of_its_json(deployment: Deployment, sample: Sample, encoding: str) -> None:
     pixels = sample[0][1]
     body = np.rint(pixels * 255).astype(np.uint8).tobytes() if encoding == "uint8" else pixels.astype("<f4").tobytes()
-    answer = service.post(body, "application/octet-stream").json()
-    assert answer == service.predict_json({"data": pixels.tolist()}).json()
+    answer = deployment.post(body, "application/octet-stream").json()
+    assert answer == deployment.predict_json({"data": pixels.tolist()}).json()
 
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
 @pytest.mark.parametrize("paper", ["black", "white"])
-def test_image_gets_the_answer_of_its_pixels(service: Service, sample: Sample, media_type: str, paper: str) -> None:
+def test_image_gets_the_answer_of_its_pixels(
+    deployment: Deployment, sample: Sample, media_type: str, paper: str
+) -> None:
     levels = np.rint(sample[0][1] * 255).astype(np.uint8).reshape(28, 28)
     file = io.BytesIO()
     Image.fromarray(255 - levels if paper == "white" else levels).save(file, media_type.removeprefix("image/"))
-    answer = service.post(file.getvalue(), media_type).json()
-    expected = service.predict_json({"data": sample[0][1].tolist()}).json()
+    answer = deployment.post(file.getvalue(), media_type).json()
+    expected = deployment.predict_json({"data": sample[0][1].tolist()}).json()
     assert answer == (expected if media_type == "image/png" else pytest.approx(expected, abs=0.01))
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
-def test_bad_input_is_refused_with_its_reason(service: Service, refusal: Refusal) -> None:
-    response = service.post(refusal.body, refusal.media_type)
+@pytest.mark.parametrize("refusal", BAD_INPUTS, ids=str)
+def test_bad_input_is_refused_with_its_reason(deployment: Deployment, refusal: BadInput) -> None:
+    response = deployment.post(refusal.body, refusal.media_type)
     assert response.status_code == refusal.status
     assert response.headers["Content-Type"] == "application/json"
     error = response.json()
@@ -108,34 +112,34 @@ def test_bad_input_is_refused_with_its_reason(service: Service, refusal: Refusal
     assert refusal.words in error["message"]
 
 
-def test_body_over_the_limit_is_refused(service: Service) -> None:
-    assert service.post(b" " * 65_537).status_code == 413
+def test_body_over_the_limit_is_refused(deployment: Deployment) -> None:
+    assert deployment.post(b" " * 65_537).status_code == 413
 
 
-def test_unknown_path_is_refused(service: Service) -> None:
-    response = requests.post(service.predict + "-of-another-kind", json={"data": []}, timeout=TIMEOUT)
+def test_unknown_path_is_refused(deployment: Deployment) -> None:
+    response = requests.post(deployment.predict + "-of-another-kind", json={"data": []}, timeout=TIMEOUT)
     assert response.status_code == 404
     assert response.json()["code"] == 404
 
 
 @pytest.mark.parametrize("header", ["describe", "explain"])
-def test_client_header_does_not_change_the_answer(service: Service, sample: Sample, header: str) -> None:
+def test_client_header_does_not_change_the_answer(deployment: Deployment, sample: Sample, header: str) -> None:
     payload = {"data": sample[0][0].tolist()}
-    response = service.post(json.dumps(payload), headers={header: "True"})
-    assert response.json() == service.predict_json(payload).json()
+    response = deployment.post(json.dumps(payload), headers={header: "True"})
+    assert response.json() == deployment.predict_json(payload).json()
 
 
-def test_bad_neighbours_do_no_harm(service: Service, sample: Sample) -> None:
+def test_bad_neighbours_do_no_harm(deployment: Deployment, sample: Sample) -> None:
     """Good and bad requests at the same time, so that they share batches."""
     pixels, _ = sample
-    expected = [service.predict_json({"data": row.tolist()}).json() for row in pixels[:32]]
+    expected = [deployment.predict_json({"data": row.tolist()}).json() for row in pixels[:32]]
 
     def good(index: int) -> Any:
-        return service.predict_json({"data": pixels[index].tolist()}).json()
+        return deployment.predict_json({"data": pixels[index].tolist()}).json()
 
     def bad(index: int) -> bool:
-        refusal = REFUSALS[index % len(REFUSALS)]
-        return bool(service.post(refusal.body, refusal.media_type).status_code == refusal.status)
+        refusal = BAD_INPUTS[index % len(BAD_INPUTS)]
+        return bool(deployment.post(refusal.body, refusal.media_type).status_code == refusal.status)
 
     with ThreadPoolExecutor(32) as pool:
         answers = [pool.submit(good, index) for index in range(32)]

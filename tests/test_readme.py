@@ -5,11 +5,12 @@ import re
 import time
 from typing import Any
 
-import health
 import yaml
-from checkout import Checkout
-from environment import ROOT
-from ports import is_taken
+
+from mnist_torchserve.ports import is_taken
+from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import health
+from tests.support.checkout import Checkout
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)

@@ -8,12 +8,13 @@ import itertools
 import time
 
 import gevent
-import tally
 from gevent.pool import Pool
 from locust import events, task
 from locust.argument_parser import LocustArgumentParser
-from recorder import options
-from users import PAYLOADS, PredictingUser
+
+from mnist_torchserve.loadtest import tally
+from mnist_torchserve.loadtest.recorder import options
+from mnist_torchserve.loadtest.users import PAYLOADS, PredictingUser
 
 IN_FLIGHT = 1000  # requests of one user; a service that far behind gets no more, and they count as unanswered
 

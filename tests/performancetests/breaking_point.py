@@ -11,14 +11,14 @@ from itertools import takewhile
 from typing import Any
 
 import psutil
-import recorder
-import verdict
-from figures import Figures, Window
 from locust import LoadTestShape
 from locust.runners import MasterRunner
-from locustfile import StressTestUser  # noqa: F401 - the user of this load
 
-ENDPOINT = "POST /predict"
+from mnist_torchserve.loadtest import recorder, verdict
+from mnist_torchserve.loadtest.figures import EndpointFigures, Window
+from mnist_torchserve.loadtest.verdict import PREDICT
+from tests.performancetests.locustfile import StressTestUser  # noqa: F401 - the user of this load
+
 UNLOADED = 5  # users
 BUSY = 90  # % of CPU that counts as saturated
 
@@ -81,7 +81,7 @@ class BreakingPoint(LoadTestShape):
             yield users, self._spawn_rate
         figures = window.figures()
         findings = verdict.endpoints(self._profile, {name: asdict(each) for name, each in figures.items()})
-        measured = figures.get(ENDPOINT, Figures(0, 0, 0, 0, 0, 0, 0, 0, 0))
+        measured = figures.get(PREDICT, EndpointFigures(0, 0, 0, 0, 0, 0, 0, 0, 0))
         step = {
             "users": users,
             **asdict(measured),

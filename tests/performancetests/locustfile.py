@@ -5,7 +5,8 @@ locust -f tests/performancetests/locustfile.py --headless --users 100 --spawn-ra
 """
 
 from locust import between, task
-from users import ONES, PAYLOADS, ZEROS, PredictingUser
+
+from mnist_torchserve.loadtest.users import ONES, PAYLOADS, ZEROS, PredictingUser
 
 
 class MNISTAPIUser(PredictingUser):
@@ -16,12 +17,12 @@ class MNISTAPIUser(PredictingUser):
     @task(1)
     def root(self) -> None:
         """Quick look whether the service is there."""
-        self.look(self.service.root, "/", self.service.is_welcome)
+        self.look(self.deployment.root, "/", self.deployment.is_welcome)
 
     @task(2)
     def health(self) -> None:
         """What a monitor asks."""
-        self.look(self.service.health, "/health", self.service.is_healthy)
+        self.look(str(self.deployment.health), "/health", self.deployment.is_healthy)
 
     @task(10)
     def digit(self) -> None:

@@ -2,18 +2,15 @@
 
 import itertools
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
 from locust import between, task
-from users import PAYLOADS, PredictingUser
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from contract import REFUSALS, Refusal
+from mnist_torchserve.contract import BAD_INPUTS, MAX_BODY, BadInput
+from mnist_torchserve.loadtest.users import PAYLOADS, PredictingUser
 
-TOO_LARGE = Refusal("over the limit", b" " * 65_537, 413, "")
-ALL = [*REFUSALS, TOO_LARGE]
+TOO_LARGE = BadInput("over the limit", b" " * (MAX_BODY + 1), 413, "")
+ALL = [*BAD_INPUTS, TOO_LARGE]
 
 
 class MixedUser(PredictingUser):
@@ -24,7 +21,7 @@ class MixedUser(PredictingUser):
     def on_start(self) -> None:
         """Begin anywhere, so that the users do not send the same at the same time."""
         start = random.randrange(len(ALL))
-        self._refusals = itertools.cycle([*ALL[start:], *ALL[:start]])
+        self._bad_inputs = itertools.cycle([*ALL[start:], *ALL[:start]])
 
     @task(3)
     def digit(self) -> None:
@@ -32,20 +29,20 @@ class MixedUser(PredictingUser):
         self.predict(PAYLOADS.next())
 
     @task(1)
-    def refusal(self) -> None:
+    def bad_input(self) -> None:
         """A bad one."""
-        refusal = next(self._refusals)
-        headers = {"Content-Type": refusal.media_type} if refusal.media_type else {}
-        body: Any = refusal.body  # Locust's annotation knows no bytes
+        bad = next(self._bad_inputs)
+        headers = {"Content-Type": bad.media_type} if bad.media_type else {}
+        body: Any = bad.body  # Locust's annotation knows no bytes
         with self.client.post(
-            self.service.predict,
+            self.deployment.predict,
             data=body,
             headers=headers,
-            name=f"/predict ({refusal.status})",
+            name=f"/predict ({bad.status})",
             catch_response=True,
         ) as response:
-            if response.status_code == refusal.status and refusal.words in (response.text or ""):
+            if response.status_code == bad.status and bad.words in (response.text or ""):
                 response.success()
             elif response.status_code != 0:
                 said = f"{response.status_code} {(response.text or '')[:200]}"
-                response.failure(f"expected {refusal.status} for {refusal.name!r}, got {said}")
+                response.failure(f"expected {bad.status} for {bad.name!r}, got {said}")

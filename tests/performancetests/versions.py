@@ -2,11 +2,12 @@
 
 import random
 
-import tally
 from locust import between, events, task
 from locust.argument_parser import LocustArgumentParser
-from recorder import options
-from users import PAYLOADS, PredictingUser
+
+from mnist_torchserve.loadtest import tally
+from mnist_torchserve.loadtest.recorder import options
+from mnist_torchserve.loadtest.users import PAYLOADS, PredictingUser
 
 BOTH = ("first", "second")
 
@@ -23,7 +24,7 @@ class ComparingUser(PredictingUser):
         versions = dict(zip(BOTH, options(self.environment).versions.split(","), strict=True))
         answers = {}
         for which in random.sample(BOTH, 2):
-            answer = self.predict(payload, f"/predict ({which})", f"{self.service.predict}/{versions[which]}")
+            answer = self.predict(payload, f"/predict ({which})", f"{self.deployment.predict}/{versions[which]}")
             if answer is None:
                 return
             answers[which] = answer

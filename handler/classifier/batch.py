@@ -1,0 +1,144 @@
+"""A batch of requests on its way: read into pixels, and answered from what the model says of them. Knows no TorchServe.
+
+requests (n) ── read ──> pixels (n + m, 784), refusals by row ── runtime ──> probabilities ── responses ──> (n)
+
+Which reader takes a request is decided once, by its media type and, if it is JSON, the key at the top:
+
+    application/json, none   `data`: payload; else `instances`: protocols.v1; else `inputs`: protocols.v2
+    application/octet-stream 784 or 3,136 bytes: payload; else JSON with `inputs` and binary tensors: protocols.v2
+    image/png, image/jpeg    images
+    any other                415
+
+A request's first image has the row of the request, its others follow behind the rows of all requests.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from . import documents, images, payload
+from .contract import PIXELS, Model, Outcome, Pixels, Probabilities, Refusal, Request, Response, predictions
+from .documents import Document
+from .protocols import Images, v1, v2
+
+
+class Group(NamedTuple):
+    """The images of a request in one of KServe's protocols, and their rows in the batch."""
+
+    rows: list[int]
+    images: Images
+
+
+class Batch(NamedTuple):
+    """A batch of n requests with n + m images."""
+
+    size: int  # n
+    pixels: Pixels  # (n + m, 784); the row of a refusal is zeros, so that it cannot reach its neighbours
+    refusals: dict[int, Refusal]  # by row
+    groups: dict[int, Group]  # by request
+
+    def responses(self, probabilities: Probabilities) -> list[Response]:
+        """What the requests get, given the model's probabilities (n + m, 10)."""
+        outcomes: list[Outcome] = [*predictions(probabilities)]
+        for row, refusal in self.refusals.items():
+            outcomes[row] = refusal
+        responses = [Response(outcome.status, outcome.encode()) for outcome in outcomes[: self.size]]
+        for index, group in self.groups.items():
+            responses[index] = group.images.respond([outcomes[row] for row in group.rows])
+        return responses
+
+
+def read(requests: Sequence[Request], model: Model) -> Batch:
+    """Decode and validate a batch.
+
+    Args:
+        requests: n of them.
+        model: what V2's answers call the model.
+
+    """
+    pixels = np.empty((len(requests), PIXELS), np.float32)
+    refusals: dict[int, Refusal] = {}
+    several: dict[int, Images] = {}
+    with np.errstate(over="raise"):
+        for index, request in enumerate(requests):
+            try:
+                found = _read(request, pixels[index], model)
+            except Refusal as refusal:
+                refusals[index] = refusal
+                pixels[index] = 0
+            else:
+                if found is not None:
+                    several[index] = found
+                    pixels[index] = found.pixels[0]
+    refusals |= payload.refuse_out_of_range(pixels, lambda _: "$.data")
+    groups = _groups(several, len(requests))
+    for group in groups.values():
+        refusals |= {group.rows[position]: refusal for position, refusal in group.images.refusals.items()}
+    if groups:
+        pixels = np.concatenate([pixels, *(images.pixels[1:] for images in several.values())])
+    return Batch(len(requests), pixels, refusals, groups)
+
+
+def _groups(several: dict[int, Images], end: int) -> dict[int, Group]:
+    """Give the images of each request their rows; those behind the first begin at `end`."""
+    groups = {}
+    for index, found in several.items():
+        rows = [index, *range(end, end := end + len(found.pixels) - 1)]
+        groups[index] = Group(rows, found)
+    return groups
+
+
+def _read(request: Request, row: Pixels, model: Model) -> Images | None:
+    """Write a single image into `row`, not yet checked for its range; return several images.
+
+    Raises:
+        Refusal: there is no image.
+
+    """
+    body, media_type = request
+    if media_type not in ("application/json", ""):
+        media_type = media_type.partition(";")[0].strip().lower()
+    if media_type in ("application/json", ""):
+        # gRPC has no media types, but a picture tells by itself what it is.
+        if not media_type and images.is_image(body):
+            row[:] = images.read(body)
+            return None
+        body = bytes(body).removeprefix(documents.BYTE_ORDER_MARK)
+        return None if payload.read_plain(body, row) else _read_document(documents.decode(body), row, model)
+    if media_type == "application/octet-stream":
+        if not payload.is_bytes(body) and (tensors := _binary_tensors(bytes(body))) is not None:
+            return v2.read(tensors, model)
+        payload.read_bytes(body, row)
+    elif media_type in images.MEDIA_TYPES:
+        row[:] = images.read(body)
+    else:
+        raise Refusal(
+            "media_type",
+            f"Expected the header `Content-Type: application/json` (or application/octet-stream, "
+            f"image/png, image/jpeg), got {media_type[:80]!a}. {documents.SHAPE}",
+        )
+    return None
+
+
+def _read_document(document: Document, row: Pixels, model: Model) -> Images | None:
+    if document.has("data"):
+        payload.read_document(document.alone(), row)
+    elif document.has("instances"):
+        return v1.read(document.alone())
+    elif document.has("inputs"):
+        return v2.read(document, model)
+    else:
+        payload.read_document(document.alone(), row)
+    return None
+
+
+def _binary_tensors(body: bytes) -> Document | None:
+    """A body as V2's JSON with binary tensors behind it; None if it is none."""
+    if not body.lstrip().startswith(b"{"):
+        return None
+    try:
+        document = documents.decode(body)
+    except Refusal:
+        return None
+    return document if document.has("inputs") else None

@@ -1,0 +1,82 @@
+"""A body as a JSON document, for all that is not read by the shortest way. Knows no TorchServe."""
+
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+
+from .contract import Refusal
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some systems begin every text with it
+SHAPE = 'Send {"data": [784 numbers from 0 to 1]}, one per pixel of a 28×28 image, row by row, 0 for black.'
+
+_GZIP = b"\x1f\x8b"
+_DECODER = json.JSONDecoder()
+
+
+class Document(NamedTuple):
+    """A JSON value, and what follows it: V2's binary tensors, or a reason to refuse the body."""
+
+    value: Any
+    rest: bytes = b""
+    problem: str = ""  # in words, where there is a rest
+
+    def has(self, key: str) -> bool:
+        """Whether it is an object with this key at its top."""
+        return isinstance(self.value, dict) and key in self.value
+
+    def alone(self) -> Any:
+        """The value, behind which there may be white space; Refusal if there is more."""
+        if self.rest.strip():
+            raise _malformed(self.problem)
+        return self.value
+
+
+def decode(body: bytes) -> Document:
+    """Read a body that begins with a JSON document.
+
+    NaN and Infinity, which many clients' encoders write, are read: they are wrong values, not a wrong format, and get
+    the status of wrong values.
+
+    Raises:
+        Refusal: it is empty, or no JSON.
+
+    """
+    if not body:
+        raise Refusal("empty", f"Expected a JSON object in the body, got nothing. {SHAPE}")
+    try:
+        if (encoding := json.detect_encoding(body)) != "utf-8":
+            body = body.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise _malformed(f"no {encoding.upper()}, as which it begins ({error.reason})") from None
+    try:
+        return Document(msgspec.json.decode(body))
+    except (msgspec.DecodeError, RecursionError) as error:
+        problem = str(error)
+    if body.startswith(_GZIP):
+        problem = "gzip, which is not read; send it uncompressed"
+    try:
+        start = len(body) - len(body.lstrip())
+        # Latin-1 gives every byte one character, so that the end of the document is known in bytes.
+        _, end = _DECODER.raw_decode(body.decode("latin-1"), start)
+        return Document(json.loads(body[start:end]), body[end:], problem)
+    except (ValueError, RecursionError):
+        raise _malformed(problem) from None
+
+
+def convert(value: Any, kind: Any, where: str) -> Any:
+    """What a JSON decoder has read as a `kind` of value.
+
+    Raises:
+        Refusal: it is another; the message names the place, which `where` begins.
+
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        said, at, path = str(error).partition(" - at `$")
+        raise Refusal("type", f"{said} - at `{where}{path if at else '`'}.") from None
+
+
+def _malformed(problem: str) -> Refusal:
+    return Refusal("malformed", f"Expected JSON in the body, got something else: {problem}. {SHAPE}")

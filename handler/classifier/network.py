@@ -1,0 +1,45 @@
+"""The network: 28x28 pixels to logits for the ten digits and for "not a digit"."""
+
+import torch
+from torch import Tensor, nn
+
+from .contract import CLASSES, PIXELS, SIDE
+
+NOT_A_DIGIT = CLASSES  # index of the eleventh logit
+
+
+class DigitNetwork(nn.Module):
+    """Five convolutions, strided in place of pooling, and a linear layer.
+
+    Its first step takes every pixel's distance from the paper, the mean along the image's border. So dark ink
+    on light paper looks to it as light ink on dark does, and every blank page is the same page.
+    """
+
+    paper: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 16, 5, stride=2, padding=2),  # (B, 16, 14, 14)
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),  # (B, 32, 7, 7)
+            nn.ReLU(),
+            nn.Conv2d(32, 48, 3),  # (B, 48, 5, 5)
+            nn.ReLU(),
+            nn.Conv2d(48, 64, 3),  # (B, 64, 3, 3)
+            nn.ReLU(),
+            nn.Conv2d(64, 96, 3),  # (B, 96, 1, 1)
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(96, CLASSES + 1)
+
+        border = torch.ones(SIDE, SIDE)
+        border[1:-1, 1:-1] = 0
+        self.register_buffer("paper", (border / border.sum()).reshape(PIXELS, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 784) float32 in 0..1 to logits (B, 11)."""
+        ink = (pixels - pixels @ self.paper).abs()
+        features = self.features(ink.reshape(-1, 1, SIDE, SIDE))
+        logits: Tensor = self.classifier(features.flatten(1))
+        return logits

@@ -1,0 +1,133 @@
+"""The Open Inference Protocol (KServe's V2): a tensor of images -> tensors of answers. Knows no TorchServe.
+
+    {"id": "a", "inputs": [{"name": "pixels", "shape": [2, 784], "datatype": "FP32", "data": [0.0, …]}]}
+
+    {"model_name": "mnist", "model_version": "1.0", "id": "a", "outputs": [
+        {"name": "prediction", "datatype": "INT64", "shape": [2], "data": [7, -1]},
+        {"name": "confidence", "datatype": "FP32", "shape": [2], "data": [0.9999, 0.0]},
+        {"name": "error", "datatype": "BYTES", "shape": [2], "data": ["", "Expected a number from 0 to 1, got 7 …"]}]}
+
+FP32 is from 0 to 1, UINT8 from 0 to 255. An image with values outside has the prediction -1 and its reason in `error`.
+`data` may be flat or nested; or the tensor's bytes follow the JSON, as `parameters.binary_data_size` says.
+
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import MAX_IMAGES, PIXELS, SIDE, Model, Outcome, Prediction, Refusal
+from ..documents import Document, convert
+from ..payload import refuse_out_of_range
+from . import Images
+
+OUTPUTS = {"prediction": "INT64", "confidence": "FP32", "error": "BYTES"}
+_IMAGE_SHAPES = ([PIXELS], [SIDE, SIDE], [1, SIDE, SIDE])
+_DATA = "$.inputs[0].data"
+
+_Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+
+
+class _Parameters(msgspec.Struct):
+    binary_data_size: int | None = None  # bytes behind the JSON
+
+
+class _Input(msgspec.Struct):
+    shape: list[int]
+    datatype: Literal["FP32", "UINT8"]
+    data: list[Any] | None = None
+    parameters: _Parameters = msgspec.field(default_factory=_Parameters)
+
+
+class _Output(msgspec.Struct):
+    name: Literal["prediction", "confidence", "error"]
+
+
+class InferenceRequest(msgspec.Struct):
+    """An inference request; its `inputs` is one tensor."""
+
+    inputs: list[_Input]
+    outputs: list[_Output] | None = None
+    id: str | None = None
+
+
+def read(document: Document, model: Model) -> Images:
+    """The images of a request.
+
+    Args:
+        document: the JSON, and what followed it: little-endian, as binary tensors are.
+        model: what the answer calls the model.
+
+    """
+    try:
+        request: InferenceRequest = convert(document.value, InferenceRequest, "$")
+        if len(request.inputs) != 1:
+            raise Refusal("length", f"Expected 1 tensor, got {len(request.inputs)} - at `$.inputs`.")
+        values = _values(request.inputs[0], document.rest)
+    except Refusal as refusal:
+        return Images.none(refusal)
+    pixels = values.astype(np.float32).reshape(-1, PIXELS)
+    if request.inputs[0].datatype == "UINT8":
+        pixels /= 255
+    refusals = refuse_out_of_range(pixels, lambda image: f"{_DATA}[{image}]")
+    return Images(pixels, refusals, partial(_join, request, model))
+
+
+def _join(request: InferenceRequest, model: Model, outcomes: Sequence[Outcome]) -> bytes:
+    rows = [
+        (outcome.digit, round(outcome.confidence, 6), "")
+        if isinstance(outcome, Prediction)
+        else (-1, 0.0, str(outcome))
+        for outcome in outcomes
+    ]
+    columns = dict(zip(OUTPUTS, zip(*rows, strict=True), strict=True))
+    wanted = [output.name for output in request.outputs] if request.outputs else [*OUTPUTS]
+    outputs = [
+        {"name": name, "datatype": OUTPUTS[name], "shape": [len(rows)], "data": columns[name]} for name in wanted
+    ]
+    named = {"model_name": model.name, "model_version": model.version}
+    return msgspec.json.encode({**named, **({"id": request.id} if request.id else {}), "outputs": outputs})
+
+
+def _values(tensor: _Input, rest: bytes) -> NDArray[Any]:
+    """The values of a tensor of 1 to 64 images."""
+    shape = [1, *tensor.shape] if tensor.shape in _IMAGE_SHAPES else tensor.shape
+    if shape[1:] not in _IMAGE_SHAPES or not 1 <= shape[0] <= MAX_IMAGES:
+        expected = f"the shape [n, {PIXELS}] or [n, {SIDE}, {SIDE}] with n from 1 to {MAX_IMAGES}"
+        raise Refusal("length", f"Expected {expected}, got {tensor.shape} - at `$.inputs[0].shape`.")
+    values = _from_bytes(tensor, rest) if tensor.data is None else _from_json(tensor, tensor.data, rest)
+    if values.size != shape[0] * PIXELS:
+        expected = f"{shape[0] * PIXELS} values, as `shape` says"
+        raise Refusal("length", f"Expected {expected}, got {values.size} - at `{_DATA}`.")
+    return values
+
+
+def _from_json(tensor: _Input, data: list[Any], rest: bytes) -> NDArray[Any]:
+    if rest.strip():
+        raise Refusal(
+            "malformed", f"Expected nothing behind the JSON, got {len(rest)} bytes. Leave out `data` or them."
+        )
+    while data and isinstance(data[0], list):
+        data = list(chain.from_iterable(convert(data, list[list[Any]], _DATA)))
+    if tensor.datatype == "UINT8":
+        return np.array(convert(data, list[_Byte], _DATA), np.uint8)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and so out of range
+        return np.array(convert(data, list[float], _DATA), np.float32)
+
+
+def _from_bytes(tensor: _Input, rest: bytes) -> NDArray[Any]:
+    size = tensor.parameters.binary_data_size
+    if size is None:
+        raise Refusal("type", "Object missing required field `data` - at `$.inputs[0]`.")
+    dtype = np.dtype("u1" if tensor.datatype == "UINT8" else "<f4")
+    if size != len(rest) or size % dtype.itemsize:
+        expected = f"`binary_data_size`, {size}, whole {tensor.datatype} bytes behind the JSON"
+        raise Refusal("length", f"Expected {expected}, got {len(rest)} - in the body.")
+    return np.frombuffer(rest, dtype)

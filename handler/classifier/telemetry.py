@@ -1,0 +1,177 @@
+"""What a worker has done, summed up and handed to TorchServe once a second. Knows TorchServe's line of a metric alone.
+
+batch ── observe ──> laid aside ── each second, in a thread of its own ──> sums ──> lines of the log ──> JVM's /metrics
+
+A metric reaches TorchServe as a line of the worker's log, which costs both sides some 10 µs: one for each observation
+would cost more than the prediction. TorchServe's own histograms take just that, and have fixed buckets; so a histogram
+is made of counters here, under the names and with the label that Prometheus gives a histogram's: `_bucket` with `le`,
+`_sum`, `_count`.
+
+metrics.yaml names all of these metrics once more, with their labels in the same order, for the JVM.
+"""
+
+import atexit
+import logging
+import re
+import socket
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from .cache import ResponseCache
+from .contract import CLASSES, REASONS, Probabilities, Refusals
+
+CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+BATCH_SIZE = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
+
+_LOGGER = logging.getLogger(__name__)
+_LOGGER.setLevel(logging.INFO)
+
+
+class Series(NamedTuple):
+    """A metric with the values of its labels, `name:value` each."""
+
+    name: str
+    labels: tuple[str, ...] = ()
+
+
+class BatchRecord(NamedTuple):
+    """What there is to know of a batch of n images."""
+
+    probabilities: Probabilities  # (n, 10); those of a refused image mean nothing
+    refusals: Refusals  # by row
+    decode: float  # s
+    inference: float  # s
+
+
+class _Counts(NamedTuple):
+    """What remains to be counted of a batch. No refusal is in it, for its traceback holds the request's body."""
+
+    size: int
+    probabilities: Probabilities  # of those that were answered
+    refusals: Sequence[Series]
+    decode: float  # s
+    inference: float  # s
+
+
+class Recorder:
+    """The metrics of one worker.
+
+    Args:
+        version: the model's, a label of all that is counted.
+        cache: the cache of responses, if there is one.
+    """
+
+    def __init__(self, version: str, cache: ResponseCache | None) -> None:
+        self._version = version
+        self._cache = cache
+        self._hits = 0  # of the cache, that have been reported
+        self._batches: deque[_Counts] = deque()
+
+    def observe(self, batch: BatchRecord) -> None:
+        """Count a batch. It is only laid aside here, since its clients still wait."""
+        answered, refusals = batch.probabilities, []
+        if batch.refusals:
+            answered = np.delete(answered, list(batch.refusals), axis=0)
+            refusals = [_refusal(refusal.status, refusal.reason) for refusal in batch.refusals.values()]
+        self._batches.append(_Counts(len(batch.probabilities), answered, refusals, batch.decode, batch.inference))
+
+    def start(self, period: float) -> None:
+        """Report every `period` s, for as long as the worker lives, and when it ends."""
+        self._write(_zeros())  # a series that begins with its first event hides that event from rate()
+        threading.Thread(target=self._report_forever, args=(period,), daemon=True).start()
+        atexit.register(self.report)
+
+    def report(self) -> None:
+        """Write what has been counted since the last report, and that this worker lives."""
+        batches = []
+        while self._batches:  # other threads may add to it meanwhile
+            batches.append(self._batches.popleft())
+        sums = _sums(batches)
+        if self._cache:
+            sums[Series("mnist_cache_hits_total")] = (hits := self._cache.hits) - self._hits
+            self._hits = hits
+        self._write({series: value for series, value in sums.items() if value})
+
+    def _report_forever(self, period: float) -> None:
+        while True:
+            time.sleep(period)
+            self.report()
+
+    def _write(self, sums: Mapping[Series, float]) -> None:
+        end = f"|#hostname:{socket.gethostname()},{int(time.time())}"
+        version = f"model_version:{self._version}"
+        counters = [_line(series, value, "COUNTER", version) + end for series, value in sums.items()]
+        gauges = [_line(series, value, "GAUGE") + end for series, value in _vitals().items()]
+        # One message of many lines: one write, and one wake-up of the JVM.
+        _LOGGER.info("\n".join(counters + gauges))
+
+
+def _line(series: Series, value: float, kind: str, *more_labels: str) -> str:
+    labels = ",".join([*series.labels, *more_labels])
+    return f"[METRICS]{series.name}.Count:{value}|#{labels}|#type:{kind}"
+
+
+def _sums(batches: Sequence[_Counts]) -> Counter[Series]:
+    """What the batches add to every counter."""
+    sums: Counter[Series] = Counter()
+    if not batches:
+        return sums
+    probabilities = np.concatenate([batch.probabilities for batch in batches])  # (n, 10)
+    for digit, count in enumerate(np.bincount(probabilities.argmax(axis=1), minlength=CLASSES).tolist()):
+        sums[Series("mnist_predictions_total", (f"digit:{digit}",))] = count
+    for batch in batches:
+        sums.update(batch.refusals)
+    sums.update(_histogram("mnist_confidence", CONFIDENCE, probabilities.max(axis=1)))
+    sums.update(_histogram("mnist_batch_size", BATCH_SIZE, [batch.size for batch in batches]))
+    sums.update(_histogram("mnist_decode_seconds", SECONDS, [batch.decode for batch in batches]))
+    sums.update(_histogram("mnist_inference_seconds", SECONDS, [batch.inference for batch in batches]))
+    return sums
+
+
+def _zeros() -> dict[Series, float]:
+    """Every series that is known before anything has happened."""
+    nothing = _Counts(0, np.zeros((1, CLASSES), np.float32), [], 0, 0)
+    refusals = [_refusal(status, reason) for reason, status in REASONS.items()]
+    return dict.fromkeys([*_sums([nothing]), *refusals, Series("mnist_cache_hits_total")], 0)
+
+
+def _refusal(status: int, reason: str) -> Series:
+    return Series("mnist_refusals_total", (f"status:{int(status)}", f"reason:{reason}"))
+
+
+def _histogram(
+    name: str, bounds: tuple[float, ...], values: Sequence[float] | NDArray[np.float32]
+) -> dict[Series, float]:
+    """Counts of the values up to each bound, their sum and their number."""
+    observed = np.asarray(values, np.float64)
+    counts = np.bincount(np.searchsorted(bounds, observed), minlength=len(bounds) + 1).cumsum().tolist()
+    buckets = zip([*map(str, bounds), "+Inf"], counts, strict=True)
+    return {
+        **{Series(f"{name}_bucket", (f"le:{bound}",)): count for bound, count in buckets},
+        Series(f"{name}_sum"): float(observed.sum()),
+        Series(f"{name}_count"): observed.size,
+    }
+
+
+def _vitals() -> dict[Series, float]:
+    """That this worker lives, and the memory that it and TorchServe's JVM have."""
+    process = psutil.Process()
+    # The socket's number is the worker's: another process that takes its place has the same.
+    number = re.search(r"sock-name \S+?(\d+)( |$)", " ".join(sys.argv))
+    worker = (f"worker:{number[1] if number else process.pid}",)
+    vitals = {
+        Series("mnist_worker_report_timestamp_seconds", worker): round(time.time(), 3),
+        Series("mnist_worker_resident_memory_bytes", worker): process.memory_info().rss,
+    }
+    if (frontend := process.parent()) is not None:
+        vitals[Series("mnist_frontend_resident_memory_bytes")] = frontend.memory_info().rss
+    return vitals

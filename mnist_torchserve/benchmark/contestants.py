@@ -1,0 +1,123 @@
+"""The servers that the benchmark compares: each started from its files, on free ports, and stopped again."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import requests
+
+from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.ports import free_ports
+from mnist_torchserve.project import MODEL_STORE, ROOT
+from mnist_torchserve.service import Archive, TorchServe
+from mnist_torchserve.service.properties import write_on_free_ports
+from mnist_torchserve.waiting import wait_until
+
+_BASELINES = Path(__file__).with_name("baselines")
+_START_TIMEOUT = 60  # s
+_RATE_LIMITS = ("max_tokens: 4000, tokens_per_fill: 200", "max_tokens: 10000, tokens_per_fill: 1000")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A contestant that serves."""
+
+    url: str  # of its predictions
+    processes: list[psutil.Process]  # its own, without their children
+    start: float  # s from its start to its first answer
+
+
+Contestant = Callable[[Path, bytes], AbstractContextManager[Running]]  # its folder, and a payload for the first answer
+
+
+@contextmanager
+def fastapi_app(home: Path, payload: bytes) -> Iterator[Running]:
+    """The FastAPI service on uvicorn, one worker."""
+    [port] = free_ports(1)
+    app = "mnist_torchserve.benchmark.baselines.fastapi_app:app"
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log"]
+    began = time.monotonic()
+    with open(home / "output", "w") as output:
+        process = psutil.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        url = f"http://127.0.0.1:{port}/predict"
+        _wait_for_answer(url, payload)
+        yield Running(url, [process], time.monotonic() - began)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def plain_torchserve(home: Path, payload: bytes) -> AbstractContextManager[Running]:
+    """A handler as TorchServe's documentation teaches it, in TorchServe's default configuration."""
+    command = [str(Path(sys.executable).with_name("torch-model-archiver")), "--model-name", "mnist", "--version", "1.0"]
+    command += ["--handler", f"{_BASELINES}/plain_handler.py", "--extra-files", f"{ROOT}/handler"]
+    command += ["--serialized-file", str(MODEL_STORE / "mnist.pt"), "--export-path", str(home)]
+    subprocess.run(command, check=True, capture_output=True)
+    settings = {
+        "load_models": "mnist.mar",
+        "disable_token_authorization": "true",
+        "grpc_inference_address": "127.0.0.1",
+        "grpc_management_address": "127.0.0.1",
+    }
+    return _torchserve(TorchServe(write_on_free_ports(home, settings), home, home, log_config=None), payload)
+
+
+def this_project(home: Path, payload: bytes, **model_settings: object) -> AbstractContextManager[Running]:
+    """This project as shipped, or with other settings in its model-config.yaml."""
+    Archive().variant(home, **model_settings)
+    return _torchserve(TorchServe.on_free_ports(home, home), payload)
+
+
+def without_batching(home: Path, payload: bytes) -> AbstractContextManager[Running]:
+    """This project, one request at a time."""
+    return this_project(home, payload, batchSize=1)
+
+
+def with_cache(home: Path, payload: bytes) -> AbstractContextManager[Running]:
+    """This project, remembering every answer of the benchmark's payloads."""
+    return this_project(home, payload, handler={"cacheSize": 10_000, "metricsPeriod": 1})
+
+
+def without_metrics(home: Path, payload: bytes) -> AbstractContextManager[Running]:
+    """This project, its workers reporting nothing."""
+    return this_project(home, payload, handler={"cacheSize": 0, "metricsPeriod": 0})
+
+
+@contextmanager
+def behind_gateway(home: Path, payload: bytes) -> Iterator[Running]:
+    """This project behind its gateway as shipped; its rate limits alone are lifted, but still counted."""
+    began = time.monotonic()
+    with TorchServe.on_free_ports(home).running() as server:
+        limits = dict.fromkeys(_RATE_LIMITS, "max_tokens: 1000000, tokens_per_fill: 1000000")
+        with Gateway.on_free_ports(home / "gateway", server, limits=limits).running() as gateway:
+            _wait_for_answer(gateway.predict_url, payload)
+            processes = [gateway.family()[0], server.family()[0]]
+            yield Running(gateway.predict_url, processes, time.monotonic() - began)
+
+
+@contextmanager
+def _torchserve(server: TorchServe, payload: bytes) -> Iterator[Running]:
+    began = time.monotonic()
+    with server.running():
+        _wait_for_answer(server.predict_url, payload)
+        yield Running(server.predict_url, server.family()[:1], time.monotonic() - began)
+
+
+def _wait_for_answer(url: str, payload: bytes) -> None:
+    def answers() -> bool:
+        try:
+            return requests.post(url, data=payload, headers={"Content-Type": "application/json"}, timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    try:
+        wait_until(answers, _START_TIMEOUT, poll=0.02)
+    except TimeoutError:
+        raise ServiceError(f"No answer from {url} within {_START_TIMEOUT} s.") from None

@@ -1,0 +1,66 @@
+"""Asking a service about one image: the one that runs on this machine, or any other."""
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from classifier.contract import Pixels, Refusal
+from mnist_torchserve.contract import Answer
+from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.service import TorchServe
+
+TIMEOUT = 10  # s
+
+
+class Client:
+    """A client of one service, with the key that the environment variable API_KEY holds, if any.
+
+    Args:
+        url: the service's route, or its address, at which `/predict` is meant; None for the gateway or the TorchServe
+            that runs here.
+
+    Raises:
+        ServiceError: no address is given, and nothing runs here.
+
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        if url is not None:
+            self._session = requests.Session()
+            self.route = url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + "/predict"
+        else:
+            server = TorchServe()
+            gateway = Gateway(server)
+            here = gateway if gateway.process() else server
+            if here.process() is None:
+                raise ServiceError("No service runs here: start it with scripts/serve, or name another with --url.")
+            self._session, self.route = here.session(), here.predict_url
+        if key := os.environ.get("API_KEY"):
+            self._session.headers["x-api-key"] = key
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def ask(self, image: Pixels | Refusal) -> dict[str, Any]:
+        """`{"prediction", "confidence"}`, or `{"code", "message"}`; an image that could not be read is not sent.
+
+        Raises:
+            requests.RequestException: there is no answer.
+
+        """
+        if isinstance(image, Refusal):
+            return {"code": int(image.status), "message": str(image)}
+        response = self._session.post(self.route, json={"data": image.tolist()}, timeout=TIMEOUT)
+        if response.ok and (answer := Answer.parse(response.content)):
+            return answer._asdict()
+        try:
+            message = str(response.json()["message"])
+        except (ValueError, LookupError, TypeError):
+            message = response.text.strip()[:200] or "no reason given"
+        return {"code": response.status_code, "message": message}

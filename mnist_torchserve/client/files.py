@@ -1,0 +1,42 @@
+"""Files that hold digits, read as the service itself reads them.
+
+file ── PNG, JPEG, JSON: batch.read; .npy: NumPy ──> images (784,), or why there is none
+"""
+
+import io
+
+import numpy as np
+
+from classifier import batch, images
+from classifier.contract import PIXELS, SIDE, Model, Pixels, Refusal, Request
+from classifier.payload import refuse_out_of_range
+
+_NUMPY = b"\x93NUMPY"
+_SHAPES = ((PIXELS,), (SIDE, SIDE))
+
+
+def read(content: bytes) -> list[Pixels | Refusal]:
+    """The images in a file, whose first bytes tell its kind: each as pixels (784,) in 0..1, or why there are none."""
+    if content.startswith(_NUMPY):
+        pixels, refusals = _array(content)
+    else:
+        media_type = "image/png" if images.is_image(content) else "application/json"
+        found = batch.read([Request(content, media_type)], Model("", ""))
+        pixels, refusals = found.pixels, found.refusals
+    return [refusals.get(row, image) for row, image in enumerate(pixels)]
+
+
+def _array(content: bytes) -> tuple[Pixels, dict[int, Refusal]]:
+    """An array of one or more images; integers are grey levels from 0 to 255."""
+    try:
+        array = np.load(io.BytesIO(content), allow_pickle=False)
+        if array.shape not in _SHAPES and array.shape[1:] not in _SHAPES:
+            raise ValueError(f"it has the shape {array.shape} in place of (784,), (28, 28), (n, 784) or (n, 28, 28)")
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, and so out of range
+            pixels = array.astype(np.float32).reshape(-1, PIXELS)
+    except (ValueError, TypeError, EOFError) as error:
+        wrong = Refusal("malformed", f"Expected a .npy file of images: {error}.")
+        return np.zeros((1, PIXELS), np.float32), {0: wrong}
+    if array.dtype.kind in "ui":
+        pixels /= 255
+    return pixels, refuse_out_of_range(pixels, lambda image: f"image {image}")

@@ -1,0 +1,144 @@
+"""Break parts of the service under load, and see that it neither lies, nor hangs, nor loses a request.
+
+It starts a service of its own on free ports, lets 64 clients ask it for predictions, and does to it what happens in
+real life: workers and the JVM killed or frozen, a full disk, a clock that jumps, files that run out; then more load
+than it can serve, and bad input. Every request is accounted for.
+
+Prints the figures and writes them to docs/reliability.md; with --quick or --only it prints alone. Needs Linux and wrk;
+a full disk also root, a jumping clock a C compiler.
+Exit code 0: all targets are met; 1: one is missed, or something failed, and the message says what.
+"""
+
+import datetime
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mnist_torchserve import markdown
+from mnist_torchserve.benchmark.wrk import WrkError
+from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.faults import catalog, mixture, overload, report, trial
+from mnist_torchserve.faults.account import Ending
+from mnist_torchserve.faults.catalog import FAULTS, Fault, NotPossibleError
+from mnist_torchserve.faults.report import ChaosRun
+from mnist_torchserve.faults.rig import GATEWAY, TORCHSERVE, Rig
+from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import Archive
+
+from . import command_line, say
+
+PAGE = ROOT / "docs" / "reliability.md"
+MARK = "<!-- scripts/chaos writes what follows -->\n\n"
+OVERLOAD, MIXTURE = "overload", "mixture"
+NAMES = [*(fault.name for fault in FAULTS), OVERLOAD, MIXTURE]
+
+
+class Extent(NamedTuple):
+    """How much is done."""
+
+    faces: tuple[str, ...]  # of the service
+    overload: float  # s
+    exchanges: int  # of a mixture
+    is_timed: bool  # whether it is judged how quick the service was
+
+
+QUICK = Extent((GATEWAY,), 8, 1_000, is_timed=False)
+FULL = Extent((GATEWAY, TORCHSERVE), 60, 10_000, is_timed=True)
+
+
+def main() -> None:
+    parser = command_line("chaos", __doc__, in_words())
+    parser.add_argument("--quick", action="store_true", help="some of them, below two minutes; times are not judged")
+    parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help="this one; may be repeated")
+    arguments = parser.parse_args()
+    if sys.platform != "linux":
+        sys.exit("Linux is needed: elsewhere processes cannot be disturbed in all these ways.")
+    extent = QUICK if arguments.quick else FULL
+    usual = [fault.name for fault in FAULTS if fault.quick or not arguments.quick]
+    names = arguments.only or [*usual, OVERLOAD, MIXTURE]
+    run = ChaosRun()
+    try:
+        Archive().build_if_outdated()
+        disturb(run, [fault for fault in FAULTS if fault.name in names], extent, with_mixture=MIXTURE in names)
+        if OVERLOAD in names:
+            for face in extent.faces:
+                flood(run, face, extent.overload)
+    except (ServiceError, WrkError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted: nothing was written, every server was stopped.")
+    options = (["--quick"] if arguments.quick else []) + [f"--only {name}" for name in arguments.only or ()]
+    text = report.markdown(run, " ".join(["scripts/chaos", *options]), datetime.date.today().isoformat())
+    print(f"\n{text}")
+    if not options:
+        markdown.write_below(PAGE, MARK, text)
+        print(f"Written: {PAGE}")
+    misses = run.misses(timed=extent.is_timed)
+    print("Missed: " + "; ".join(misses) + "." if misses else "All targets are met.")
+    sys.exit(bool(misses))
+
+
+def in_words() -> str:
+    """The names that --only knows."""
+    lines = [f"  {fault.name:<16}{fault.summary}" for fault in FAULTS]
+    lines.append(f"  {OVERLOAD:<16}three times the load that the service can serve")
+    lines.append(f"  {MIXTURE:<16}good, bad, half-sent and dropped requests")
+    return "\n".join(["names:", *lines])
+
+
+def disturb(run: ChaosRun, faults: Sequence[Fault], extent: Extent, *, with_mixture: bool) -> None:
+    """Inflict faults on one service, one after the other, and then a mixture of requests."""
+    if not faults and not with_mixture:
+        return
+    with tempfile.TemporaryDirectory(prefix="mnist-chaos-") as folder, catalog.small_disk(Path(folder)):
+        say("starting the service")
+        with (rig := Rig(Path(folder))).running():
+            trial.warm_up(rig)
+            for fault in faults:
+                try:
+                    for face in fault.faces:
+                        if face in extent.faces:
+                            inflict(run, fault, face, rig)
+                except NotPossibleError as error:
+                    run.impossible.append(f"{fault.summary}: {error}")
+                    say(run.impossible[-1])
+            for face in extent.faces if with_mixture else ():
+                say(f"{MIXTURE}, {face}: {extent.exchanges:,} exchanges")
+                run.mixtures.append(mixture.run(face, rig, extent.exchanges, Progress(extent.exchanges)))
+
+
+def inflict(run: ChaosRun, fault: Fault, face: str, rig: Rig) -> None:
+    ended = trial.run(fault, face, rig)
+    run.trials.append(ended)
+    counts = ", ".join(f"{ended.account.count(ending):,} {ending}" for ending in Ending)
+    say(f"{fault.name}, {face}: {counts}; as before after {ended.slowest():.1f} s")
+
+
+def flood(run: ChaosRun, face: str, seconds: float) -> None:
+    """Ask a service of its own for more than it can serve."""
+    say(f"{OVERLOAD}, {face}: looking for the peak, then {seconds:.0f} s of {overload.TIMES:g} times as much")
+    with tempfile.TemporaryDirectory(prefix="mnist-chaos-") as folder:
+        ended = overload.run(face, Path(folder), seconds)
+    run.overloads.append(ended)
+    say(f"{ended.flood.throughput:,.0f} of {ended.offered:,.0f} a second served, the peak is {ended.peak:,.0f}")
+
+
+class Progress:
+    """Says now and then how far it is."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._next = time.monotonic() + 5
+
+    def __call__(self, done: int) -> None:
+        """Say it, if it is time to."""
+        if time.monotonic() > self._next:
+            say(f"  {done:,} of {self._count:,}")
+            self._next += 5
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Check the code: ruff (lint and format), mypy, and which package imports which, as pyproject.toml sets them.
+
+Exit code 0: clean; 1: not clean, as the lines above the last one say.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from mnist_torchserve.project import ROOT
+
+from . import command_line
+
+_PYTHON = ("handler", "mnist_torchserve", "scripts/bootstrap.py", "tests")
+
+
+def main() -> None:
+    parser = command_line("lint", __doc__)
+    parser.add_argument("--fix", action="store_true", help="let ruff rewrite what it can")
+    fix = parser.parse_args().fix
+    checks = [
+        ["ruff", "check", *(["--fix"] if fix else []), "."],
+        ["ruff", "format", *([] if fix else ["--check"]), "."],
+        ["mypy", *_PYTHON],
+        ["lint-imports", "--no-cache"],
+    ]
+    programs = Path(sys.executable).parent
+    codes = [subprocess.run([programs / program, *words], cwd=ROOT).returncode for program, *words in checks]
+    print("Clean." if not any(codes) else "Not clean: see above.")
+    sys.exit(any(codes))
+
+
+if __name__ == "__main__":
+    main()

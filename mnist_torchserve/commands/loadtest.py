@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Put a load on the service and judge it: PASS or FAIL for each objective, and for the whole.
+
+The loads and the objectives are in tests/performancetests/objectives.toml. Locust makes the load; its reports, all
+figures (result.json) and a picture go to results/, and a line goes to the history.
+
+Exit code 0: all objectives are met; 1: one is not, or the trend shows a regression; 2: bad use, the message says
+what; 3: no verdict, since the load generator itself lacked CPU or ended without figures.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from mnist_torchserve.loadtest import charts, history, objectives, run, verdict
+from mnist_torchserve.loadtest.objectives import Objectives, ObjectivesError, Profile
+from mnist_torchserve.loadtest.run import LoadTarget
+from mnist_torchserve.loadtest.verdict import PREDICT, Finding, Record, Verdict
+from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import TorchServe
+
+from . import command_line, interrupt_on_termination
+
+BAD_USE = 2
+TREND = "trend.png"
+
+
+class BadUseError(Exception):
+    """What was asked for cannot be done; the message says what to ask for instead."""
+
+
+def main() -> None:
+    arguments = parse()
+    interrupt_on_termination()
+    try:
+        if importlib.util.find_spec("locust") is None:
+            raise BadUseError(f"Locust is missing from {sys.prefix}: delete that folder and run this again.")
+        wanted = objectives.load(arguments.objectives)
+        sys.exit(show_trend(arguments, wanted) if arguments.trend else run_and_judge(arguments, wanted))
+    except (BadUseError, ObjectivesError, history.HistoryError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(BAD_USE)
+    except run.LoadRunError as error:
+        print(f"NO VERDICT: {error}", file=sys.stderr)
+        sys.exit(Verdict.NO_VERDICT)
+    except KeyboardInterrupt:
+        print("\nNO VERDICT: interrupted.", file=sys.stderr)
+        sys.exit(Verdict.NO_VERDICT)
+
+
+def parse() -> argparse.Namespace:
+    parser = command_line("loadtest", __doc__, profiles_in_words())
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--profile", help="the load (default: seed, with --trend: all of them)")
+    what.add_argument("--compare", nargs=2, metavar="VERSION", help="two versions of the model, loaded side by side")
+    add = parser.add_argument
+    add("--trend", action="store_true", help=f"judge the history, and draw it into {TREND} beside it")
+    add("--host", help="the service (default: API_BASE_URL, else that of config.properties)")
+    add("--management-url", help="its management API (default: API_MANAGEMENT_URL, else on the port after the host's)")
+    add("--routes", choices=("auto", "torchserve", "gateway"), default="auto", help="default: %(default)s")
+    add("--run-time", type=float, metavar="SECONDS", help="in place of the profile's")
+    add("--baseline", metavar="URL", help="run the same load on this service too, and give the ratio")
+    add("--objectives", type=Path, default=objectives.FILE, metavar="FILE", help="in place of ours")
+    add("--results", type=Path, metavar="FOLDER", help="default: results/PROFILE-DATE")
+    add("--history", type=Path, default=history.FILE, metavar="FILE", help="default: docs/load_testing/history.jsonl")
+    return parser.parse_args()
+
+
+def profiles_in_words() -> str:
+    try:
+        profiles = objectives.load().profile
+    except ObjectivesError as error:
+        return str(error)
+    return "profiles:\n" + "\n".join(f"  {name:<16}{profile.summary}" for name, profile in profiles.items())
+
+
+def run_and_judge(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
+    name = "versions" if arguments.compare else arguments.profile or "seed"
+    profile = wanted[name]
+    if arguments.run_time is not None:
+        profile = dataclasses.replace(profile, run_time=arguments.run_time)
+    if arguments.compare:
+        profile = dataclasses.replace(profile, options=["--versions", ",".join(arguments.compare)])
+    target = find_target(arguments)
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    results = arguments.results or ROOT / "results" / f"{name}-{now:%Y%m%d-%H%M%S}"
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    print(f"{name}: {profile.summary}", flush=True)
+
+    record = run.execute(name, profile, target, arguments.objectives.resolve(), results.resolve())
+    findings = verdict.judge(wanted, name, record)
+    conclusion = verdict.conclude(findings, record)
+    baseline = None
+    if arguments.baseline:
+        baseline = ratio_to_baseline(record, name, profile, arguments, results)
+    line = history.entry(name, now.isoformat(), record, conclusion, baseline)
+    write(results, record, findings, line)
+    report(record, profile, findings, baseline)
+    if conclusion is Verdict.NO_VERDICT:
+        print("NO VERDICT: Locust itself lacked CPU, so its figures are not the service's.", end=" ")
+        print("Give it more `processes` in the objectives, or another machine.")
+    else:
+        history.append(arguments.history, line)
+        print(f"{conclusion}: {sum(finding.met for finding in findings)} of {len(findings)} objectives met;", end=" ")
+        print(f"all figures are in {results}")
+    return conclusion
+
+
+def find_target(arguments: argparse.Namespace) -> LoadTarget:
+    """The service to load, which must answer, whatever it answers."""
+    ours = TorchServe()
+    host = (arguments.host or os.environ.get("API_BASE_URL") or ours.inference_url).rstrip("/")
+    management = arguments.management_url or os.environ.get("API_MANAGEMENT_URL")
+    if host == ours.inference_url:
+        management = management or ours.management_url
+    require_service(host)
+    if arguments.baseline:
+        require_service(arguments.baseline)
+    if arguments.compare and arguments.routes == "gateway":
+        raise BadUseError("Only TorchServe's own routes tell versions apart: give its address as --host.")
+    routes = "torchserve" if arguments.compare else arguments.routes
+    local = urlsplit(host).hostname in ("127.0.0.1", "localhost", "::1")
+    return LoadTarget(host, management, routes, ours.process() if local else None)
+
+
+def require_service(url: str) -> None:
+    try:
+        requests.get(url, timeout=10)
+    except requests.RequestException as error:
+        if isinstance(error, ValueError):  # as all of requests' errors about addresses are
+            raise BadUseError(
+                f"{url!r} is not a valid address: something like http://127.0.0.1:8080 is expected."
+            ) from None
+        start = "start ours with scripts/serve --detach, or name another with --host"
+        raise BadUseError(f"No service answers at {url}: {start}.") from None
+
+
+def ratio_to_baseline(
+    record: Record, name: str, profile: Profile, arguments: argparse.Namespace, results: Path
+) -> float:
+    """Mean of /predict to that of another service under the same load, right afterwards."""
+    aside = results / "baseline"
+    aside.mkdir()
+    target = LoadTarget(arguments.baseline.rstrip("/"))
+    other = run.execute(name, profile, target, arguments.objectives.resolve(), aside.resolve())
+    return float(record["endpoints"][PREDICT]["mean"] / other["endpoints"][PREDICT]["mean"])
+
+
+def write(results: Path, record: Record, findings: Sequence[Finding], line: dict[str, Any]) -> None:
+    """The verdict with all figures as JSON, and the pictures."""
+    (results / "run.json").unlink()
+    told = [dataclasses.asdict(finding) for finding in findings]
+    (results / "result.json").write_text(json.dumps({**line, "findings": told, "run": record}))
+    title = f"{line['profile']}, {line['date'][:16].replace('T', ' ')}, {line['machine']}: {line['verdict']}"
+    if record["samples"]:
+        charts.over_time(record, title, results / "over_time.png")
+    if "climb" in record:
+        charts.climb(record, title, results / "climb.png")
+
+
+def report(record: Record, wanted: Profile, findings: Sequence[Finding], baseline: float | None) -> None:
+    """What was measured, and what became of each objective."""
+    columns = ("requests", "failures", "mean", "min", "max", "p50", "p95", "p99", "rps")
+    print(f"\n{'':<24}" + "".join(f"{column:>10}" for column in columns))
+    for name, figures in record["endpoints"].items():
+        print(f"{name:<24}" + "".join(f"{figures[column]:>10g}" for column in columns))
+    print()
+    for error, count in sorted(record["errors"].items(), key=lambda item: -item[1])[:5]:
+        print(f"{count} × {error}")
+    if "climb" in record:
+        print(f"Saturated at the breaking point: {record['climb']['saturated']}")
+    if "arrivals intended" in record["tally"]:
+        intended, answered = (record["tally"].get(f"arrivals {what}", 0) for what in ("intended", "answered"))
+        seconds = record["endpoints"][PREDICT]["requests"] / max(record["endpoints"][PREDICT]["rps"], 0.01)
+        print(f"Arrivals: {intended / seconds:.1f} a second intended, {answered / seconds:.1f} answered")
+    if wanted.growth and not any("jvm_memory" in sample for sample in record["footprint"]):
+        print("The service is on another machine: its memory and open files cannot be seen, only its latency.")
+    if baseline is not None:
+        print(f"Mean of /predict ÷ that of the baseline: {baseline:.3f}")
+    print(*findings, "", sep="\n")
+
+
+def show_trend(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
+    entries = [each for each in history.read(arguments.history) if arguments.profile in (None, each["profile"])]
+    if not entries:
+        raise BadUseError(f"{arguments.history} has no run of the profile `{arguments.profile}`.")
+    findings = {key: history.regressions(runs, wanted.trend) for key, runs in history.comparable(entries).items()}
+    flagged = {key: not all(finding.met for finding in group) for key, group in findings.items()}
+    picture = arguments.history.with_name(TREND)
+    charts.trend(entries, flagged, picture)
+    for (profile, machine), group in findings.items():
+        runs = len(history.comparable(entries)[profile, machine])
+        print(f"{profile} on {machine}: {runs} run{'s' * (runs > 1)}" + ("" if group else ", too few to judge"))
+        print(*group, sep="\n", end="\n" if group else "")
+    regressed = any(flagged.values())
+    print(f"{'FAIL: a regression' if regressed else 'PASS: no regression'}; the picture is {picture}")
+    return Verdict.FAIL if regressed else Verdict.PASS
+
+
+if __name__ == "__main__":
+    main()

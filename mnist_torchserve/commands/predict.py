@@ -1,0 +1,84 @@
+"""Ask a service which digits are in files: PNG, JPEG, .npy, or JSON as the service takes it; - is standard input.
+
+A file is read here as the service would read it, and its 784 numbers are sent: what is shown is what the model saw.
+The key of a service that asks for one stands in the environment variable API_KEY.
+
+Exit code 0: every image was predicted; 1: one was refused, or no service answered; 2: the command line is wrong.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from classifier.contract import Pixels, Refusal
+from mnist_torchserve.client import files
+from mnist_torchserve.client.asking import Client
+from mnist_torchserve.client.terminal import Terminal
+from mnist_torchserve.daemon import ServiceError
+
+from . import command_line
+
+
+def main() -> None:
+    parser = command_line("predict", __doc__)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="of one image or several; - for standard input")
+    parser.add_argument(
+        "--url",
+        help="the route of a deployment, such as https://digits.example.org/predict (/predict is meant where it has no "
+        "path); default: the gateway or the TorchServe that runs here",
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON for each image, and nothing else")
+    options = parser.parse_args()
+    if options.url and urlsplit(options.url).scheme not in ("http", "https"):
+        parser.error(f"expected a URL that begins with http:// or https://, got {options.url}")
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads the output may have enough of it
+    try:
+        with Client(options.url) as client:
+            predicted, total = predict(client, options.files, options.json)
+    except ServiceError as error:
+        sys.exit(str(error))
+    if not options.json:
+        print(f"{predicted} of {total} image{'s' * (total != 1)} predicted.")
+    sys.exit(predicted < total)
+
+
+def predict(client: Client, names: list[str], as_json: bool) -> tuple[int, int]:
+    """Show each image with its answer; return how many were predicted, and how many there were."""
+    terminal = Terminal()
+    predicted = total = 0
+    for name, index, image in images_in(names):
+        try:
+            answer = client.ask(image)
+        except requests.RequestException as error:
+            raise ServiceError(
+                f"No answer from {client.route} ({type(error).__name__}): start that service, "
+                "or name another with --url."
+            ) from None
+        if as_json:
+            print(json.dumps({"file": name, "image": index, **answer}, ensure_ascii=False), flush=True)
+        else:
+            terminal.show(f"{name}, image {index}" if index else name, image, answer)
+        predicted += "prediction" in answer
+        total += 1
+    return predicted, total
+
+
+def images_in(names: list[str]) -> Iterator[tuple[str, int, Pixels | Refusal]]:
+    """Each file's images, with the file's name and their place in it; or why there is none."""
+    for name in names:
+        try:
+            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            found = files.read(content)
+        except OSError as error:
+            found = [Refusal("malformed", f"The file cannot be read: {error.strerror}.")]
+        for index, image in enumerate(found):
+            yield name, index, image
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Start the service: environment, archive, TorchServe, and a few real digits to show that it predicts.
+
+With --gateway, Envoy stands in front: the routes, limits and keys that a network sees, as deploy/gateway says.
+It stays in the foreground until Ctrl-C or SIGTERM; with --detach it returns as soon as a prediction was answered.
+Exit code 0: it predicted (and, in the foreground, ended cleanly); 1: it could not start, and the message says why.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+
+import psutil
+
+from mnist_torchserve.client import digits
+from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.project import EXAMPLE, ROOT
+from mnist_torchserve.service import Archive, TorchServe
+
+from . import command_line, interrupt_on_termination
+
+SHOWN = 5  # digits
+
+Service = TorchServe | Gateway
+
+
+def main() -> None:
+    parser = command_line("serve", __doc__)
+    parser.add_argument("--detach", action="store_true", help="return once a prediction was answered")
+    parser.add_argument("--gateway", action="store_true", help="start the gateway in front of it as well")
+    arguments = parser.parse_args()
+    interrupt_on_termination()
+    try:
+        services = local_services(arguments.gateway)
+        if isinstance(services[0], TorchServe):
+            Archive().build_if_outdated()
+        serve(services, arguments.detach)
+    except ServiceError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(
+            f"{error.filename} cannot be written: {error.strerror}. The service keeps its state and its logs there."
+        )
+    except KeyboardInterrupt:
+        print("The service has ended; its ports are free.")
+
+
+def local_services(with_gateway: bool) -> list[Service]:
+    """What is to run on this machine, in the order of its start."""
+    server = TorchServe()
+    if not with_gateway:
+        return [server]
+    gateway = Gateway(server)
+    return [gateway] if gateway.settings.nodes else [server, gateway]
+
+
+def serve(services: Sequence[Service], detach: bool) -> None:
+    """Start services in turn; whatever ends this but for `detach` stops them."""
+    started: list[Service] = []
+    try:
+        for service in services:
+            began = time.monotonic()
+            print(f"Starting {service.name}", flush=True)
+            service.start()
+            started.append(service)
+            service.wait_ready()
+            print(f"Ready after {time.monotonic() - began:.1f} s at {service.url}", flush=True)
+        show(services)
+        if detach:
+            print("\nThe service runs in the background; scripts/stop ends it.")
+            return
+        print("\nThe service runs; Ctrl-C ends it.", flush=True)
+        ended = wait_for_end(services)
+        raise ServiceError(f"{ended.name} ended by itself; its logs are in {ended.logs}.")
+    except BaseException:
+        for service in reversed(started):
+            print(f"Stopping {service.name}", flush=True)
+            service.stop()
+        raise
+
+
+def wait_for_end(services: Sequence[Service]) -> Service:
+    """Return the first of them that ends."""
+    while True:
+        for service in services:
+            process = service.process()
+            if process is None:
+                return service
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(1)
+
+
+def show(services: Sequence[Service]) -> None:
+    """Show what one gets of the outermost service that lets this machine in, and where to draw."""
+    # A gateway may want a certificate, which clients alone have.
+    open_to_us = [each for each in services if isinstance(each, TorchServe) or not each.settings.client_authority]
+    if open_to_us:
+        show_predictions(open_to_us[-1])
+    for service in services:
+        if isinstance(service, Gateway) and service.demo_url:
+            print(f"\nDraw a digit yourself:\n  {service.demo_url}")
+
+
+def show_predictions(service: Service) -> None:
+    """Send real digits and draw each beside its answer."""
+    pixels, labels = digits.sample()
+    with service.session() as session:
+        for image, label in zip(pixels[:SHOWN], labels[:SHOWN], strict=True):
+            answer = session.post(service.predict_url, json={"data": (image / 255).tolist()}, timeout=10).json()
+            print("\n" + beside(digits.draw(image), label, answer))
+        key = " -H 'x-api-key: …'" if "x-api-key" in session.headers else ""
+    example = EXAMPLE.relative_to(ROOT)
+    said = f"curl {service.predict_url}{key} -H 'Content-Type: application/json' -d @{example}"
+    print(f"\nTry it:\n  {said}")
+
+
+def beside(drawing: str, label: int, answer: dict[str, float]) -> str:
+    """A drawn digit with its label and its answer to the right."""
+    lines = drawing.splitlines()
+    said = [
+        f"label       {label}",
+        f"prediction  {answer['prediction']}",
+        f"confidence  {answer['confidence']:.4f}",
+    ]
+    start = (len(lines) - len(said)) // 2
+    remarks = [said[n - start] if start <= n < start + len(said) else "" for n in range(len(lines))]
+    return "\n".join(f"  {line:<28}    {remark}".rstrip() for line, remark in zip(lines, remarks, strict=True))
+
+
+if __name__ == "__main__":
+    main()

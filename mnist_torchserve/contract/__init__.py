@@ -1,0 +1,23 @@
+"""The contract: what any deployment of the service must do, for whoever looks from outside.
+
+It needs `requests` and nothing else, so that a machine that only makes load needs no more than Locust. Nothing here
+comes from the code that is served: what is expected is said independently of it.
+"""
+
+from .answers import Answer
+from .bad_inputs import BAD_INPUTS, MAX_BODY, BadInput
+from .deployment import TIMEOUT, Deployment
+from .images import CLASSES, PIXELS, blank, sample
+
+__all__ = [
+    "BAD_INPUTS",
+    "CLASSES",
+    "MAX_BODY",
+    "PIXELS",
+    "TIMEOUT",
+    "Answer",
+    "BadInput",
+    "Deployment",
+    "blank",
+    "sample",
+]

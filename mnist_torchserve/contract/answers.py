@@ -1,0 +1,31 @@
+"""A prediction as a client reads it."""
+
+import json
+from typing import NamedTuple, Self
+
+from .images import CLASSES
+
+TOLERANCE = 1e-4  # of a confidence, between two batch sizes, two runtimes and two processors
+
+
+class Answer(NamedTuple):
+    """A right answer's content."""
+
+    prediction: int
+    confidence: float
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self | None:
+        """Read an answer's body; None if it is not a digit with a confidence."""
+        try:
+            document = json.loads(body)
+            prediction, confidence = document["prediction"], document["confidence"]
+        except (ValueError, LookupError, TypeError):
+            return None
+        is_digit = type(prediction) is int and prediction in range(CLASSES)
+        is_answer = is_digit and type(confidence) is float and 0 <= confidence <= 1
+        return cls(prediction, confidence) if is_answer else None
+
+    def agrees(self, other: "Answer", tolerance: float = TOLERANCE) -> bool:
+        """Whether both name the same digit, with confidences that differ by no more than the tolerance."""
+        return self.prediction == other.prediction and abs(self.confidence - other.confidence) <= tolerance

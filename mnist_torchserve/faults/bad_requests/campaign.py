@@ -1,0 +1,177 @@
+"""A campaign of bad requests, good ones among them, and the account of every one of them."""
+
+import contextlib
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from http.client import HTTPException, parse_headers
+from random import Random
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from mnist_torchserve.contract import Answer, Deployment
+
+from . import bodies, http
+from .exchanges import CLOSED, Exchange, Face, Finish
+from .kinds import RequestKind, good
+
+KINDS: list[RequestKind] = [*bodies.KINDS, *http.KINDS]
+GOOD = "good"
+TIMEOUT = 10.0  # s; what has no answer by then is hanging
+_GOOD_SHARE = 0.3
+_RESET = struct.pack("ii", 1, 0)  # closing sends a reset
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an exchange ended.
+
+    Attributes:
+        kind: of the request.
+        ended: a status, "closed", "dropped" (by the client), "hanging", "nonsense" or "refused" (the connection).
+        problem: what should not have been, or empty.
+        wait: seconds from the last byte sent to the end of the answer.
+
+    """
+
+    kind: str
+    ended: str
+    problem: str
+    wait: float
+
+
+@dataclass
+class Tally:
+    """The account of a campaign.
+
+    Attributes:
+        kinds: for each kind, how often it ended how.
+        violations: one sentence for each exchange that ended as it must not, with the way to repeat it.
+        longest_wait: seconds, of all that had an answer.
+
+    """
+
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    longest_wait: float = 0.0
+
+    @property
+    def sent(self) -> int:
+        """Exchanges in all."""
+        return sum(counts.total() for counts in self.kinds.values())
+
+    def add(self, outcome: Outcome, repeat: str) -> None:
+        """Account for one exchange; `repeat` says how to do it again."""
+        self.kinds.setdefault(outcome.kind, Counter())[outcome.ended] += 1
+        self.longest_wait = max(self.longest_wait, outcome.wait)
+        if outcome.problem:
+            self.violations.append(f"{outcome.kind}: {outcome.problem}. Repeat it with {repeat}.")
+
+
+def run(
+    deployment: Deployment,
+    count: int,
+    seed: int,
+    clients: int = 32,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Tally:
+    """Send `count` exchanges to a service, three of ten of them good, on `clients` connections at a time.
+
+    The same seed sends the same. `progress` is told how many have ended.
+    """
+    tally = Tally()
+    with ThreadPoolExecutor(clients) as pool:
+        running = {pool.submit(attempt, deployment, seed, number): number for number in range(count)}
+        for done, future in enumerate(as_completed(running), 1):
+            tally.add(future.result(), f"campaign.attempt(deployment, {seed}, {running[future]})")
+            progress(done)
+    return tally
+
+
+def attempt(deployment: Deployment, seed: int, number: int) -> Outcome:
+    """One exchange of a campaign."""
+    address = urlsplit(deployment.predict)
+    exchange = exchange_of(Face.of(deployment), seed, number)
+    try:
+        opened = socket.create_connection((str(address.hostname), address.port or 80), TIMEOUT)
+    except OSError as error:
+        return Outcome(exchange.kind, "refused", f"no connection: {error}", 0.0)
+    with opened as connection:
+        _send(connection, exchange)
+        sent = time.monotonic()
+        if exchange.finish is Finish.DROP:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            return Outcome(exchange.kind, "dropped", "", 0.0)
+        ended, problem = _judge(connection, exchange)
+        return Outcome(exchange.kind, ended, problem, time.monotonic() - sent)
+
+
+def exchange_of(face: Face, seed: int, number: int) -> Exchange:
+    """The exchange with this number in the endless sequence of a seed."""
+    dice = Random(f"{seed} {number}")
+    if dice.random() < _GOOD_SHARE:
+        return good(dice).exchange(face, GOOD, frozenset({200}))
+    kinds = [(kind, kind.gateway if face.is_gateway else kind.torchserve) for kind in KINDS]
+    kind, allowed = dice.choice([(kind, allowed) for kind, allowed in kinds if allowed])
+    return kind.make(dice).exchange(face, kind.name, allowed)
+
+
+def _send(connection: socket.socket, exchange: Exchange) -> None:
+    with contextlib.suppress(OSError):  # who refuses a request may do so before its last byte
+        for piece in exchange.pieces:
+            connection.sendall(piece)
+            if exchange.pause:
+                time.sleep(exchange.pause)
+        if exchange.finish is Finish.SHUT:
+            connection.shutdown(socket.SHUT_WR)
+
+
+def _judge(connection: socket.socket, exchange: Exchange) -> tuple[str, str]:
+    """How an exchange ended, and what is wrong with that."""
+    ended = ""
+    stream = connection.makefile("rb")
+    answers: Sequence[Answer | None] = exchange.answers or [None]
+    for expected in answers:
+        try:
+            status, body = _read(stream, exchange.bodiless)
+        except TimeoutError:
+            return "hanging", f"no answer within {TIMEOUT:.0f} s"
+        except ConnectionError:
+            status, body = CLOSED, b""
+        except (ValueError, LookupError, HTTPException) as error:
+            return "nonsense", f"the answer is no HTTP: {error}"
+        ended = _name(status)
+        if status not in exchange.allowed:
+            allowed = " or ".join(map(_name, sorted(exchange.allowed)))
+            return ended, f"expected {allowed}, got {ended} {body[:200]!r}"
+        if status == 200 and expected and not exchange.bodiless and (problem := _wrong(body, expected)):
+            return ended, problem
+    return ended, ""
+
+
+def _name(status: int) -> str:
+    return "closed" if status == CLOSED else str(status)
+
+
+def _read(stream: BinaryIO, bodiless: bool) -> tuple[int, bytes]:
+    """An answer's status and its body, as long as its headers say."""
+    status = 100
+    while status == 100:  # "go on", before the answer itself
+        line = stream.readline()
+        if not line:
+            return CLOSED, b""
+        status = int(line.split()[1])
+        headers = parse_headers(stream)
+    return status, b"" if bodiless else stream.read(int(headers["Content-Length"] or 0))
+
+
+def _wrong(body: bytes, expected: Answer) -> str:
+    answer = Answer.parse(body)
+    # TorchServe answers OPTIONS with its OpenAPI document.
+    if b'"openapi"' in body[:100] or (answer is not None and answer.agrees(expected)):
+        return ""
+    return f"expected {expected.prediction} with {expected.confidence:.6f}, got {body[:200]!r}"

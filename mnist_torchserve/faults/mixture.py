@@ -1,0 +1,68 @@
+"""Good, bad, half-sent and dropped requests mixed, and whether the service is the same after them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import requests
+
+from mnist_torchserve.contract import Deployment
+from mnist_torchserve.service import health
+
+from .bad_requests import campaign
+from .bad_requests.campaign import Tally
+from .rig import GATEWAY, Rig
+
+GROWTH = 1.1  # times the memory before
+_WARM_UP = 0.2  # of the requests, which are not counted: the JVM takes what it may have at its first load
+_SEED = 7
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What became of a mixture.
+
+    Attributes:
+        face: where it came in.
+        tally: the account of every request.
+        before: resident bytes of the service, warmed up.
+        after: the same afterwards.
+        well: whether a golden prediction was right after it.
+
+    """
+
+    face: str
+    tally: Tally
+    before: int
+    after: int
+    well: bool
+
+    def misses(self) -> list[str]:
+        """What should not have been."""
+        growth = self.after / self.before
+        checks = {
+            **dict.fromkeys(self.tally.violations[:10], True),
+            f"{len(self.tally.violations)} exchanges ended as they must not": bool(self.tally.violations),
+            "the service is not well after it": not self.well,
+            f"memory grew to {growth:.2f} times": growth > GROWTH,
+        }
+        return [f"mixture, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
+
+
+def run(face: str, rig: Rig, count: int, progress: Callable[[int], object]) -> Mixture:
+    """Send a mixture to a service that is well; `progress` is told how many requests have ended."""
+    if face == GATEWAY:
+        deployment = Deployment.gateway(rig.gateway.url)
+    else:
+        deployment = Deployment.torchserve(rig.server.inference_url, rig.server.management_url)
+    campaign.run(deployment, round(count * _WARM_UP), _SEED)
+    before = rig.memory()
+    tally = campaign.run(deployment, count, _SEED + 1, progress=progress)
+    return Mixture(face, tally, before, rig.memory(), _is_well(rig))
+
+
+def _is_well(rig: Rig) -> bool:
+    try:
+        health.check(rig.server.management_url)
+    except health.UnhealthyError:
+        return False
+    return requests.get(f"{rig.gateway.url}/health", timeout=2).status_code == 200

@@ -1,0 +1,90 @@
+"""The service under test: TorchServe with files of its own on free ports, its gateway in front."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+import requests
+
+from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.service import TorchServe
+from mnist_torchserve.waiting import wait_until
+
+GATEWAY = "gateway"
+TORCHSERVE = "TorchServe alone"
+# s after which a request that nobody has answered is called hanging: a margin above the gateway's deadline; and above
+# the responseTimeout of handler/model-config.yaml, with a worker's start.
+DEADLINES = {GATEWAY: 7.0, TORCHSERVE: 20.0}
+WHOLE_TIMEOUT = 60.0  # s
+
+
+class Rig:
+    """A node, or two, and the gateway.
+
+    Args:
+        folder: for all their files.
+        limits: changes to the gateway's configuration, as `Gateway.on_free_ports` takes them.
+
+    """
+
+    def __init__(self, folder: Path, limits: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.server = TorchServe.on_free_ports(folder / "node")
+        self.gateway = Gateway.on_free_ports(folder / "gateway", self.server, limits=limits)
+        self._workers_wanted = 0
+
+    @contextmanager
+    def running(self) -> Iterator["Rig"]:
+        """Start both, and stop both at the end."""
+        with ExitStack() as stack:
+            for service in (self.server, self.gateway):
+                stack.callback(service.stop)
+                service.start()
+                service.wait_ready()
+            self._workers_wanted = len(self._states())
+            self.wait_whole()
+            yield self
+
+    def url(self, face: str) -> str:
+        """Where this face of the service predicts."""
+        return (self.gateway if face == GATEWAY else self.server).predict_url
+
+    def jvm(self) -> psutil.Process:
+        """The JVM; ServiceError if it does not run."""
+        return self.server.family()[0]
+
+    def dropped(self) -> int:
+        """Requests that the gateway has taken and never answered, as its log has it."""
+        return self.gateway.access_log.read_bytes().count(b'"status":0,')
+
+    def memory(self) -> int:
+        """Resident bytes of all processes."""
+        return sum(member.memory_info().rss for member in (*self.server.family(), *self.gateway.family()))
+
+    def is_whole(self) -> bool:
+        """Whether every worker is there and READY."""
+        try:
+            states = self._states()
+            # For a moment TorchServe calls those READY that are no more.
+            alive = {worker.pid for worker in self.server.workers() if worker.status() != psutil.STATUS_ZOMBIE}
+        except (requests.RequestException, LookupError, ValueError, psutil.NoSuchProcess, ServiceError):
+            return False
+        return len(states) == self._workers_wanted and set(states) <= alive and set(states.values()) == {"READY"}
+
+    def wait_whole(self) -> None:
+        """Wait until every worker is READY.
+
+        Raises:
+            ServiceError: some is not, after WHOLE_TIMEOUT.
+
+        """
+        try:
+            wait_until(self.is_whole, WHOLE_TIMEOUT)
+        except TimeoutError:
+            logs = self.server.logs
+            raise ServiceError(f"Not every worker is READY after {WHOLE_TIMEOUT:.0f} s; see {logs}.") from None
+
+    def _states(self) -> dict[int, str]:
+        return {worker["pid"]: worker["status"] for worker in self.server.model_state()["workers"]}

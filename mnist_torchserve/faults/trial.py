@@ -1,0 +1,101 @@
+"""A trial: one fault under a crowd, from the moment before it until the service is as before."""
+
+import time
+from dataclasses import dataclass
+
+from .account import Account, Ending
+from .catalog import Fault
+from .crowd import Crowd
+from .rig import DEADLINES, GATEWAY, Rig
+
+WARM_UP = 10.0  # s
+BEFORE = 3.0  # s of undisturbed load, which say what is normal
+AFTER = 2.0  # s of it at the end
+PATIENCE = 45.0  # s until what has not recovered will not
+SILENCE = 1.0  # s without any answer that are no interruption
+_LATE = 0.5  # s that an answer of the gateway may come after its deadline of 5, as the client sees it
+_POLL = 0.1  # s
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a fault did.
+
+    Attributes:
+        fault: the fault.
+        face: where the crowd asked.
+        account: of all requests, and how many are `lost` to it.
+        again: s after the fault until all answers were right and quick again; None if they never were.
+        whole: s after it until every worker was READY; None if they never were.
+        silence: the longest time in s without any answer, from the fault until all was well.
+        dropped: requests that the gateway took and did not answer.
+
+    """
+
+    fault: Fault
+    face: str
+    account: Account
+    lost: int
+    again: float | None
+    whole: float | None
+    silence: float
+    dropped: int
+
+    def misses(self, *, timed: bool) -> list[str]:
+        """What should not have been; how quick it was is looked at where the trial is `timed`."""
+        wrong, hanging = self.account.count(Ending.WRONG), self.account.count(Ending.HANGING)
+        within = self.fault.within if timed else PATIENCE
+        checks = {
+            f"{wrong} wrong answers": wrong > 0,
+            f"{self.lost} requests lost": self.lost > 0,
+            f"not as before within {within:g} s": self.slowest() > within,
+        }
+        # What TorchServe alone leaves hanging or cuts off is shown, and is why there is a gateway.
+        if self.face == GATEWAY:
+            longest = self.account.longest_wait()
+            checks |= {
+                f"{hanging} requests hanging": hanging > 0,
+                f"a wait of {longest:.1f} s": longest > 5 + _LATE,
+                f"{self.dropped} accepted requests dropped": self.fault.drains and self.dropped > 0,
+                f"nobody served for {self.silence:.1f} s": timed and self.fault.serves_on and self.silence > SILENCE,
+            }
+        return [f"{self.fault.name}, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
+
+    def slowest(self) -> float:
+        """Seconds until both the answers and the workers were as before; infinite if they never were."""
+        return max(float("inf") if moment is None else moment for moment in (self.again, self.whole))
+
+
+def warm_up(rig: Rig) -> None:
+    """Let a service that has just started compile what it needs, which takes it CPU for a while."""
+    with Crowd(rig.url(GATEWAY), DEADLINES[GATEWAY]).running():
+        time.sleep(WARM_UP)
+
+
+def run(fault: Fault, face: str, rig: Rig) -> Trial:
+    """Inflict a fault on a service that is well, and wait until it is so again.
+
+    Raises:
+        NotPossibleError: this machine does not allow it.
+        ServiceError: the service did not come back at all.
+
+    """
+    with fault.prepared(rig):
+        crowd, dropped = Crowd(rig.url(face), DEADLINES[face]), rig.dropped()
+        with crowd.running():
+            time.sleep(BEFORE)
+            struck = time.monotonic()
+            fault.inflict(rig)
+            over = struck if fault.is_instant else time.monotonic()
+            again, whole = None, None
+            given_up = time.monotonic() + PATIENCE
+            while time.monotonic() < given_up and (again is None or whole is None):
+                if whole is None and rig.is_whole():
+                    whole = time.monotonic() - over
+                again = crowd.account().recovered(struck, over)
+                time.sleep(_POLL)
+            well = time.monotonic()
+            time.sleep(AFTER)
+        account = crowd.account()
+        dropped = rig.dropped() - dropped
+    return Trial(fault, face, account, crowd.lost(), again, whole, account.longest_silence(struck, well), dropped)

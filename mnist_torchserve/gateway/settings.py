@@ -1,0 +1,175 @@
+"""The gateway's settings: what settings.toml says, read and checked before anything starts.
+
+settings.toml ── load ──> Settings ── configuration.derive ──> Envoy's configuration
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+import msgspec
+
+from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import TorchServe
+
+KEY_LENGTH = 16  # characters; what is shorter can be guessed
+
+
+class SettingsError(ServiceError):
+    """The settings cannot be used; the message says which, where, and what was expected."""
+
+
+class Address(NamedTuple):
+    """Where something listens: a host's name or IP address, and a TCP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The host as an IP address; None if it is a name."""
+        try:
+            return ipaddress.ip_address(self.host)
+        except ValueError:
+            return None
+
+    def is_loopback(self) -> bool:
+        """Whether it is an IP address that this machine alone reaches."""
+        ip = self.ip()
+        return ip is not None and ip.is_loopback
+
+    def from_here(self) -> Self:
+        """What something listens on, as this machine reaches it."""
+        if (ip := self.ip()) is not None and ip.is_unspecified:
+            return self._replace(host="127.0.0.1" if ip.version == 4 else "::1")
+        return self
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `host:port`, or `[IPv6]:port`.
+
+        Raises:
+            SettingsError: it is neither.
+
+        """
+        host, _, port = text.removeprefix("http://").rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise SettingsError(f'Expected an address like "127.0.0.1:8000", got "{text}"')
+        return cls(host, int(port))
+
+
+class Node(NamedTuple):
+    """A TorchServe that the gateway may send requests to; one that is draining only ends those that it has."""
+
+    inference: Address
+    management: Address
+    draining: bool = False
+
+    @classmethod
+    def of(cls, server: TorchServe, *, draining: bool = False) -> Self:
+        """A TorchServe of this machine."""
+        return cls(Address.parse(server.inference_url), Address.parse(server.management_url), draining)
+
+
+class _NodeEntry(msgspec.Struct, forbid_unknown_fields=True):
+    inference: str
+    management: str
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """settings.toml; what each means is said there."""
+
+    listen: str = "127.0.0.1:8000"
+    metrics: str = "127.0.0.1:8001"
+    keys: str = ""
+    without_keys: bool = False
+    certificate: str = ""
+    private_key: str = ""
+    client_authority: str = ""
+    nodes: list[_NodeEntry] = []
+    demo: Literal["loopback", "always", "never"] = "loopback"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Settings that can be used as they are: addresses parsed, files read."""
+
+    listen: Address
+    metrics: Address
+    keys: list[str]
+    certificate: str  # PEM, as are the next two; empty if not set
+    private_key: str
+    client_authority: str
+    nodes: list[Node]
+    demo: bool  # whether the page to draw on is served
+
+
+def load(path: Path) -> Settings:
+    """Read and check a settings file and the files that it names, which are relative to its folder.
+
+    Raises:
+        SettingsError: a name is unknown, a file is missing, or together they would open the service to strangers.
+
+    """
+    try:
+        file = msgspec.toml.decode(path.read_bytes(), type=_File)
+        listen = Address.parse(file.listen)
+        settings = Settings(
+            listen=listen,
+            metrics=Address.parse(file.metrics),
+            keys=_keys(path.parent / file.keys) if file.keys else [],
+            certificate=_pem(path.parent, file.certificate, "CERTIFICATE"),
+            private_key=_pem(path.parent, file.private_key, "PRIVATE KEY"),
+            client_authority=_pem(path.parent, file.client_authority, "CERTIFICATE"),
+            nodes=[Node(Address.parse(node.inference), Address.parse(node.management)) for node in file.nodes],
+            demo=file.demo == "always" or (file.demo == "loopback" and listen.is_loopback()),
+        )
+    except (OSError, msgspec.DecodeError, SettingsError) as error:
+        raise SettingsError(f"{error}; in {path}.") from None
+    _require_safe(settings, file.without_keys, path)
+    return settings
+
+
+def _require_safe(settings: Settings, without_keys: bool, path: Path) -> None:
+    if settings.listen.ip() is None:
+        raise SettingsError(f"Expected an IP address in `listen`, got `{settings.listen}`; in {path}.")
+    if settings.metrics.ip() is None:
+        raise SettingsError(f"Expected an IP address in `metrics`, got `{settings.metrics}`; in {path}.")
+    if not settings.listen.is_loopback() and not settings.keys and not without_keys:
+        raise SettingsError(
+            f"`listen` is {settings.listen}, which other machines reach, and there are no keys: "
+            f"name a file of API keys in `keys`, or allow everybody with `without_keys = true`; in {path}."
+        )
+    if bool(settings.certificate) != bool(settings.private_key):
+        raise SettingsError(f"Expected both `certificate` and `private_key`, or neither, got one; in {path}.")
+    if settings.client_authority and not settings.certificate:
+        raise SettingsError(f"`client_authority` wants `certificate` and `private_key` as well; in {path}.")
+
+
+def _keys(path: Path) -> list[str]:
+    if path.resolve().is_relative_to(ROOT):
+        raise SettingsError(f"The keys in {path} could be committed with the repository: keep them outside of {ROOT}")
+    keys = [line.strip() for line in path.read_text().splitlines()]
+    keys = [key for key in keys if key and not key.startswith("#")]
+    if not keys:
+        raise SettingsError(f"Expected one API key a line, got none - in {path}")
+    for number, key in enumerate(keys, 1):
+        if len(key) < KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
+            # The key itself is not shown: a log may keep what we say.
+            raise SettingsError(
+                f"Expected at least {KEY_LENGTH} ASCII characters without spaces as an API key, "
+                f"key {number} is not that - in {path}. `openssl rand -hex 32` makes one"
+            )
+    return keys
+
+
+def _pem(folder: Path, name: str, kind: str) -> str:
+    if not name:
+        return ""
+    text = (folder / name).read_text()
+    if f"{kind}-----" not in text:
+        raise SettingsError(f"Expected a PEM file with a {kind.lower()}, got none - in {folder / name}")
+    return text

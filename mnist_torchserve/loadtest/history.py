@@ -1,0 +1,119 @@
+"""The history of verdict runs, one line of JSON each, and what it says about the latest of them."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mnist_torchserve import machine
+from mnist_torchserve.project import ROOT
+
+from .objectives import Trend
+from .verdict import PREDICT, Finding, Verdict, at_least, at_most
+
+FILE = ROOT / "docs" / "load_testing" / "history.jsonl"
+
+Entry = Mapping[str, Any]
+
+
+class HistoryError(Exception):
+    """The history cannot be read; the message says where."""
+
+
+def entry(profile: str, date: str, run: Mapping[str, Any], verdict: Verdict, baseline: float | None) -> dict[str, Any]:
+    """One run's line.
+
+    Args:
+        profile: its name.
+        date: when it began, ISO 8601.
+        run: what it measured.
+        verdict: what it ended in.
+        baseline: mean of /predict, as a ratio to that of the baseline under the same load, if that ran too.
+
+    """
+    figures = {name: dict(each) for name, each in run["endpoints"].items()}
+    if "climb" in run:  # the latency at the limit says nothing about the service
+        figures = {PREDICT: {"rps": run["climb"]["sustained"]["rps"] if run["climb"]["sustained"] else 0}}
+    return {
+        "date": date,
+        "commit": _commit(),
+        "machine": machine.description(),
+        "profile": profile,
+        "verdict": str(verdict),
+        "figures": figures,
+        "baseline_ratio": baseline,
+    }
+
+
+def append(file: Path, line: Entry) -> None:
+    """Add a run's line to the history."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as history:
+        history.write(json.dumps(line) + "\n")
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """All runs, the oldest first.
+
+    Raises:
+        HistoryError: there is no history, or a line of it is broken.
+
+    """
+    if not file.is_file():
+        raise HistoryError(f"There is no history at {file} yet: every run with a verdict adds a line to it.")
+    entries = []
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        try:
+            each = json.loads(line)
+            values(each), each["date"], each["machine"], each["profile"]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise HistoryError(f"Line {number} of {file} is no run: correct or delete it.") from None
+        entries.append(each)
+    return entries
+
+
+def comparable(entries: Sequence[Entry]) -> dict[tuple[str, str], list[Entry]]:
+    """Runs that may be compared, by profile and machine."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for each in entries:
+        groups.setdefault((each["profile"], each["machine"]), []).append(each)
+    return groups
+
+
+def regressions(entries: Sequence[Entry], limits: Trend) -> list[Finding]:
+    """Hold the latest of comparable runs against the median of the earlier ones, by ratio."""
+    *earlier, latest = entries
+    findings = []
+    for name, value in values(latest).items():
+        before = [known[name] for known in map(values, earlier) if name in known]
+        if len(before) < limits.earlier:
+            continue
+        middle = median(before)
+        ratio = value / middle if middle else 1.0
+        subject = f"{latest['profile']}: {name} ÷ median of {len(before)}"
+        judged = at_least if name == "throughput" else at_most
+        findings.append(judged(subject, limits.throughput if name == "throughput" else limits.latency, ratio))
+    return findings
+
+
+def values(each: Entry) -> dict[str, float]:
+    """The values of a run that are watched."""
+    figures = next(figures for name, figures in each["figures"].items() if name.startswith(PREDICT))
+    watched = {"mean": figures.get("mean"), "p95": figures.get("p95"), "throughput": figures["rps"]}
+    watched["ratio to baseline"] = each.get("baseline_ratio")
+    return {name: float(value) for name, value in watched.items() if value is not None}
+
+
+def _commit() -> str:
+    """The commit that the code is at, `-dirty` if it has been changed; the history itself is no code."""
+    shown = _git("rev-parse", "--short", "HEAD")
+    if shown.returncode:
+        return "unknown"
+    changed = _git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)docs").returncode
+    return shown.stdout.strip() + ("-dirty" if changed else "")
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)

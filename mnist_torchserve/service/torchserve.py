@@ -1,0 +1,197 @@
+"""TorchServe as a process: started from a config.properties, ready, stopped without a trace."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+import psutil
+import requests
+
+from mnist_torchserve.daemon import Daemon, ServiceError
+from mnist_torchserve.project import MODEL_STORE, ROOT
+from mnist_torchserve.waiting import wait_until
+
+from . import health, java
+from .properties import CONFIG, read_properties, write_on_free_ports
+
+START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
+STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
+DRAIN_TIMEOUT = 5.0  # s until those who wait are answered, as long as the gateway lets anybody wait
+BATCH_TIME = 0.1  # s, much more than a worker takes for a batch, and nobody tells when it has ended
+# How the names begin of what is passed on: user and language, and settings of the loader, the heap and processors.
+PASSED_ON = ("HOME", "USER", "LOGNAME", "LANG", "LC_", "TZ", "LD_", "CUDA_", "NVIDIA_", "OMP_", "MALLOC_")
+
+
+class TorchServe(Daemon):
+    """One TorchServe instance.
+
+    Args:
+        config: its config.properties.
+        home: folder for its state and its logs.
+        model_store: folder of the archives that it may load.
+        log_config: settings of its logs; None for TorchServe's own.
+    """
+
+    name: ClassVar[str] = "TorchServe"
+
+    def __init__(
+        self,
+        config: Path = CONFIG,
+        home: Path = ROOT / ".run",
+        model_store: Path = MODEL_STORE,
+        log_config: Path | None = ROOT / "log4j2.xml",
+    ) -> None:
+        super().__init__(home / "server.json", config, home / "logs" / "torchserve.log")
+        self._model_store = model_store
+        self._log_config = log_config
+        self._properties = read_properties(config)
+        self.inference_url = self._properties["inference_address"]
+        self.management_url = self._properties["management_address"]
+        self.metrics_url = self._properties["metrics_address"]
+        self.url = self.inference_url
+        self.predict_url = f"{self.url}/predictions/mnist"
+
+    @classmethod
+    def on_free_ports(cls, home: Path, model_store: Path = MODEL_STORE, **changes: str) -> Self:
+        """One with this project's settings, changed as the keywords say, and its files in `home`."""
+        home.mkdir(exist_ok=True)
+        usual = {key: value for key, value in read_properties().items() if not key.endswith(("_address", "_port"))}
+        grpc = {f"grpc_{api}_address": "127.0.0.1" for api in ("inference", "management")}
+        return cls(write_on_free_ports(home, {**usual, **grpc, **changes}), home, model_store)
+
+    @property
+    def ports(self) -> list[int]:
+        """The TCP ports of inference, management, metrics, and of gRPC's inference and management."""
+        addresses = (self.inference_url, self.management_url, self.metrics_url)
+        ports = [urlsplit(address).port or 80 for address in addresses]
+        return ports + [int(self._properties[f"grpc_{api}_port"]) for api in ("inference", "management")]
+
+    def session(self) -> requests.Session:
+        """A client that may ask for predictions."""
+        return requests.Session()
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes.
+
+        Raises:
+            ServiceError: TorchServe does not run.
+
+        """
+        found = []
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if "model_service_worker" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
+
+    def model_state(self) -> dict[str, Any]:
+        """What the management API says of the model; requests' errors, LookupError or ValueError if it does not."""
+        answer = requests.get(f"{self.management_url}/models/mnist", timeout=health.TIMEOUT)
+        state: dict[str, Any] = answer.json()[0]
+        return state
+
+    def wait_ready(self) -> None:
+        """Wait until the service is healthy.
+
+        Raises:
+            ServiceError: the JVM ended, a worker could not load the model, or START_TIMEOUT passed; with the
+                worker's own error.
+
+        """
+        reason = ""
+
+        def is_healthy() -> bool:
+            nonlocal reason
+            try:
+                health.check(self.management_url)
+                return True
+            except health.UnhealthyError as error:
+                reason = str(error)
+            if (worker_error := self._worker_error()) is not None:
+                raise ServiceError(f"A worker could not load the model: {worker_error} All of it is in {self.logs}.")
+            self._require_process()
+            return False
+
+        try:
+            wait_until(is_healthy, START_TIMEOUT)
+        except TimeoutError:
+            raise ServiceError(
+                f"Not ready after {START_TIMEOUT:.0f} s: {reason}. The logs are in {self.logs}."
+            ) from None
+
+    def stop(self) -> bool:
+        """End the JVM and its workers once no request waits, and wait until they and their ports are gone.
+
+        TorchServe closes every connection as soon as it is told to end, and cannot be kept from accepting more before:
+        only a gateway in front loses nothing while clients go on. Here those are served who have sent all they will.
+
+        Returns:
+            Whether there was anything to end.
+
+        """
+        if self.process() is not None:
+            with suppress(TimeoutError, requests.RequestException, LookupError, ValueError):  # nobody to wait for
+                wait_until(lambda: self.model_state()["jobQueueStatus"]["pendingRequests"] == 0, DRAIN_TIMEOUT)
+                time.sleep(BATCH_TIME)
+        return self._state.end(STOP_TIMEOUT)
+
+    def _launch(self) -> None:
+        java_home = java.home()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            log.unlink()
+        command = [str(Path(sys.executable).with_name("torchserve")), "--start", "--ncs"]
+        command += ["--model-store", str(self._model_store), "--ts-config", str(self._config)]
+        if self._log_config is not None:
+            command += ["--log-config", str(self._log_config)]
+        # Short, since a worker's socket lies in it and its path may have 107 characters; and for this instance
+        # alone, since TorchServe keeps its PID file and its sockets under fixed names.
+        temporary = tempfile.mkdtemp(prefix="mnist-")
+        with open(self._log, "w") as output:
+            launcher = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=self._variables(java_home, temporary),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that a Ctrl-C meant for us does not end it first
+                check=False,
+            )
+        try:
+            process = psutil.Process(int((Path(temporary) / ".model_server.pid").read_text()))
+        except (OSError, psutil.NoSuchProcess):
+            shutil.rmtree(temporary)
+            said = self._log.read_text().strip()
+            raise ServiceError(f"TorchServe did not start, code {launcher.returncode}: {said}") from None
+        self._state.remember(process, self.ports, temporary)
+
+    def _variables(self, java_home: str, temporary: str) -> dict[str, str]:
+        """The environment of the JVM and its workers: what they need of ours, and no secret that is in it.
+
+        Nor anything of TorchServe's own that the user's shell has set, which would stand above config.properties.
+        """
+        needed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+        return needed | {
+            "JAVA_HOME": java_home,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "TMPDIR": temporary,
+            "TEMP": temporary,
+            "LOG_LOCATION": str(self.logs),
+            "METRICS_LOCATION": str(self.logs),
+        }
+
+    def _worker_error(self) -> str | None:
+        """The first error in the workers' log, once one of them has died of it."""
+        log = self.logs / "model_log.log"
+        text = log.read_text() if log.exists() else ""
+        error = re.search(r" - ([\w.]+(?:Error|Exception)\b.*)", text)
+        return error[1] if error and "Backend worker process died." in text else None

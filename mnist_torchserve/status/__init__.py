@@ -1,0 +1,1 @@
+"""What the service does: what is scraped, what is judged, what is shown."""

@@ -1,0 +1,52 @@
+"""What is seen of the service on this machine: its pages of metrics, and what is wrong."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.service import TorchServe, health
+
+from . import scrape
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look at what config.properties and deploy/gateway/settings.toml say should run on this machine.
+
+    Attributes:
+        runs: whether any of it runs, well or not.
+        problems: what is wrong, a sentence each.
+        metrics: what it counts.
+
+    """
+
+    runs: bool
+    problems: list[str]
+    metrics: scrape.Scrape
+
+    @classmethod
+    def make(cls) -> Self:
+        """Look.
+
+        Raises:
+            ServiceError: the gateway's settings cannot be used.
+
+        """
+        server = TorchServe()
+        gateway = Gateway(server)
+        has_node = not gateway.settings.nodes
+        torchserve = scrape.read(server.metrics_url) if has_node else None
+        envoy = scrape.read(gateway.metrics_url)
+        pages = [page for page in (torchserve, envoy) if page is not None]
+        problems = []
+        if has_node:
+            try:
+                health.check(server.management_url)
+            except health.UnhealthyError as error:
+                problems.append(f"TorchServe: {error}.")
+        if envoy is None and (gateway.process() is not None or not has_node):
+            problems.append(f"The gateway does not answer at {gateway.metrics_url}.")
+        elif envoy is not None and not scrape.Scrape([envoy]).sum("envoy_cluster_membership_healthy"):
+            problems.append("The gateway finds no node whose workers answer.")
+        runs = bool(pages) or server.process() is not None or gateway.process() is not None
+        return cls(runs, problems, scrape.Scrape(pages))

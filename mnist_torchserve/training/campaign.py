@@ -1,0 +1,86 @@
+"""All seeds of a training side by side, one thread and one process each, and the choice among them."""
+
+import multiprocessing
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import evaluation, export
+from .dataset import Dataset
+from .evaluation import Evaluation, Figures
+from .fit import Configuration, Epoch, Training
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One seed, trained, exported to `folder` and evaluated on the test digits."""
+
+    seed: int
+    folder: Path
+    temperature: float
+    validation_nll: float
+    history: list[Epoch]
+    evaluation: Evaluation
+
+    @property
+    def figures(self) -> Figures:
+        """The evaluation's figures and those that only the training knows."""
+        minutes = sum(epoch.seconds for epoch in self.history) / 60
+        mine = {"minutes": minutes, "temperature": self.temperature, "validation_nll": self.validation_nll}
+        return {**self.evaluation.figures, **mine}
+
+
+def run(
+    seeds: Sequence[int], configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]
+) -> list[Outcome]:
+    """Train every seed, from where an earlier run in `folder` stopped; outcomes come in the seeds' order."""
+    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    jobs = [(seed, configuration, dataset, folder / f"seed-{seed}", story) for seed in seeds]
+    with spawn.Pool(len(seeds), _leave_interruptions_to_the_parent) as pool:
+        return pool.starmap(_one, jobs, chunksize=1)
+
+
+def choose(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcome that gave the validation digits the highest likelihood; the test digits have no say."""
+    return min(outcomes, key=lambda outcome: outcome.validation_nll)
+
+
+def publish(chosen: Outcome, outcomes: Sequence[Outcome], story: dict[str, Any], model_dir: Path) -> dict[str, Any]:
+    """Write the chosen network with its whole story into `model_dir`, and return the story."""
+    network, _ = export.read_torch(chosen.folder)
+    story = {
+        **story,
+        "seed": chosen.seed,
+        "temperature": chosen.temperature,
+        "metrics": chosen.figures,
+        "seeds": {str(outcome.seed): outcome.figures for outcome in outcomes},
+    }
+    export.write(network, story, model_dir)
+    return story
+
+
+def _leave_interruptions_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _one(seed: int, configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]) -> Outcome:
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def report(history: list[Epoch]) -> None:
+        last, left = history[-1], configuration.epochs - len(history)
+        minutes = left * sum(epoch.seconds for epoch in history[-5:]) / len(history[-5:]) / 60
+        print(
+            f"seed {seed}  epoch {len(history):3}/{configuration.epochs}  loss {last.loss:.4f}  "
+            f"validation: NLL {last.nll:.4f}, error {last.error:.2%}  {minutes:4.1f} min left",
+            flush=True,
+        )
+
+    fitted = Training(seed, configuration, dataset).run(folder / "checkpoint.pt", report)
+    export.write(fitted.network, {**story, "seed": seed}, folder)
+    measured = evaluation.evaluate(folder, dataset.test)
+    return Outcome(seed, folder, fitted.temperature, fitted.validation_nll, fitted.history, measured)

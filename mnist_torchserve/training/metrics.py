@@ -1,0 +1,55 @@
+"""How good probabilities are: proper scores, calibration, and telling digits from what is none."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.contract import CLASSES
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+BINS = 15
+
+
+def accuracy(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
+    """Share of rows of `probabilities` (N, 10) whose largest column is the label's."""
+    return float((probabilities.argmax(1) == labels).mean())
+
+
+def nll(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
+    """Mean negative logarithm, in nats, of the probability given to the label."""
+    return float(-np.log(probabilities[np.arange(len(labels)), labels], dtype=np.float64).mean())
+
+
+def brier(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
+    """Mean over rows of the squared error summed over the ten classes (Brier, 1950)."""
+    truth = np.eye(CLASSES)[labels]
+    return float(((probabilities - truth) ** 2).sum(1).mean())
+
+
+def reliability(probabilities: Floats, labels: NDArray[np.uint8]) -> tuple[Doubles, Doubles, NDArray[np.int_]]:
+    """Mean confidence, accuracy and count in each of 15 bins of equal width; NaN where a bin is empty."""
+    confidence = probabilities.max(1).astype(np.float64)
+    right = probabilities.argmax(1) == labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        return np.bincount(bins, confidence, BINS) / counts, np.bincount(bins, right, BINS) / counts, counts
+
+
+def ece(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
+    """Expected calibration error: mean gap of confidence and accuracy over bins (Guo et al., 1706.04599)."""
+    confidence, right, counts = reliability(probabilities, labels)
+    return float(np.nansum(np.abs(confidence - right) * counts) / counts.sum())
+
+
+def auroc(digits: Floats, others: Floats) -> float:
+    """Probability that a digit's confidence is above another image's, ties counted half."""
+    ordered = np.sort(others)
+    below, up_to = np.searchsorted(ordered, digits, "left"), np.searchsorted(ordered, digits, "right")
+    return float((below + up_to).mean() / 2 / len(others))
+
+
+def false_positive_rate(digits: Floats, others: Floats, recall: float = 0.95) -> float:
+    """Share of other images as confident as the surest `recall` of the digits."""
+    return float((others >= np.quantile(digits, 1 - recall)).mean())

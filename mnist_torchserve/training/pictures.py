@@ -1,0 +1,156 @@
+"""The model card's pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+from numpy.typing import NDArray
+
+from classifier.contract import CLASSES, SIDE
+
+from . import metrics
+from .campaign import Outcome
+from .dataset import Split
+from .evaluation import unseen_images
+
+INK, ACCENT, PALE = "#1f3a5f", "#c8553d", "#9db4c0"
+STYLE: Any = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=[INK, ACCENT, PALE, "#6a994e", "#7b5ea7"]),
+    "figure.constrained_layout.use": True,
+}
+
+
+def draw(chosen: Outcome, outcomes: Sequence[Outcome], test: Split, folder: Path) -> None:
+    """Write all pictures into `folder` as PNG."""
+    with mpl.rc_context(STYLE):
+        figures = {
+            "training_curves": _training_curves(outcomes),
+            "confusion_matrix": _confusion_matrix(chosen.evaluation.probabilities, test),
+            "reliability_diagram": _reliability_diagram(chosen.evaluation.probabilities, test),
+            "confidence_histograms": _confidence_histograms(chosen),
+            "worst_mistakes": _worst_mistakes(chosen.evaluation.probabilities, test),
+            "unseen_kinds": _unseen_kinds(chosen, test),
+        }
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
+
+
+def _training_curves(outcomes: Sequence[Outcome]) -> Figure:
+    figure = Figure((9, 3.6))
+    left, right = figure.subplots(1, 2)
+    for outcome in outcomes:
+        epochs = np.arange(1, len(outcome.history) + 1)
+        left.plot(epochs, [epoch.nll for epoch in outcome.history], label=f"seed {outcome.seed}")
+        right.plot(epochs, [epoch.error * 100 for epoch in outcome.history], label=f"seed {outcome.seed}")
+    # The average starts from random weights, so the first epochs are far above these limits.
+    for axes, title, limits in ((left, "NLL on validation", (0.01, 0.1)), (right, "error on validation, %", (0.2, 2))):
+        axes.set(title=title, xlabel="epoch", yscale="log", ylim=limits)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.tick_params(axis="y", which="minor", labelsize=7)
+        axes.legend(frameon=False)
+    return figure
+
+
+def _confusion_matrix(probabilities: NDArray[np.float32], test: Split) -> Figure:
+    counts = np.zeros((CLASSES, CLASSES), int)
+    np.add.at(counts, (test.labels, probabilities.argmax(1)), 1)
+    wrong = counts * (1 - np.eye(CLASSES, dtype=int))
+    figure = Figure((5.6, 5.2))
+    axes = figure.subplots()
+    axes.imshow(wrong, cmap="Reds", vmax=max(wrong.max() * 1.6, 1))
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            weight = "normal" if row == column else "bold"
+            axes.text(column, row, str(count), ha="center", va="center", fontsize=8.5, weight=weight)
+    axes.set(xlabel="predicted", ylabel="true", xticks=range(CLASSES), yticks=range(CLASSES))
+    axes.set_title(f"{wrong.sum()} of {counts.sum():,} test digits wrong")
+    axes.grid(visible=False)
+    return figure
+
+
+def _reliability_diagram(probabilities: NDArray[np.float32], test: Split) -> Figure:
+    confidence, right, counts = metrics.reliability(probabilities, test.labels)
+    figure = Figure((5.6, 5.4))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.plot([0, 1], [0, 1], "--", color=PALE, label="perfect calibration")
+    error = np.sqrt(confidence * (1 - confidence) / np.maximum(counts, 1))
+    upper.errorbar(confidence, right, error, fmt="o", color=INK, capsize=3, label="bins, ± one standard error")
+    upper.set(ylabel="share right", title=f"Test digits, ECE {metrics.ece(probabilities, test.labels):.2%}")
+    upper.set_ylim(-0.05, 1.05)
+    upper.legend(frameon=False, loc="lower right")
+    edges = np.linspace(0, 1, metrics.BINS + 1)
+    bars = lower.bar(edges[:-1], counts, np.diff(edges), align="edge", color=INK, edgecolor="white")
+    lower.bar_label(bars, fontsize=7)
+    lower.set(yscale="log", ylim=(0.7, 9e4), xlabel="confidence", ylabel="digits", xlim=(0, 1.02))
+    return figure
+
+
+def _confidence_histograms(chosen: Outcome) -> Figure:
+    digits = chosen.evaluation.probabilities.max(1)
+    kinds = {"test digits": digits, **chosen.evaluation.unseen}
+    figure = Figure((8, 5.6))
+    rows: Sequence[Axes] = figure.subplots(len(kinds), 1, sharex=True)
+    for axes, (kind, confidence) in zip(rows, kinds.items(), strict=True):
+        colour = INK if confidence is digits else ACCENT
+        axes.hist(
+            confidence,
+            bins=50,
+            range=(0, 1),
+            weights=np.full(len(confidence), 100 / len(confidence)),
+            color=colour,
+        )
+        axes.set(yscale="log", ylim=(0.01, 150), yticks=[0.01, 1, 100])
+        axes.yaxis.set_major_formatter("{x:g} %")
+        axes.set_title(f"{kind}: mean confidence {confidence.mean():.3f}", loc="left", fontsize=10)
+    rows[-1].set(xlabel="confidence", xlim=(0, 1))
+    return figure
+
+
+def _worst_mistakes(probabilities: NDArray[np.float32], test: Split) -> Figure:
+    shown = np.argsort(probabilities[np.arange(len(test.labels)), test.labels])[:32]
+    captions = [f"{test.labels[i]} read as {probabilities[i].argmax()}\n{probabilities[i].max():.2f}" for i in shown]
+    return _gallery(
+        test.pixels[shown],
+        captions,
+        columns=8,
+        title="The test digits that got their label's lowest probabilities",
+    )
+
+
+def _unseen_kinds(chosen: Outcome, test: Split) -> Figure:
+    images, captions = [], []
+    for kind, drawn in unseen_images(test.floats()).items():
+        confidence = chosen.evaluation.unseen[kind]
+        for index in (*range(6), *np.argsort(confidence)[:-7:-1]):
+            images.append(drawn[index])
+            captions.append(f"{confidence[index]:.2f}")
+    return _gallery(
+        np.stack(images),
+        captions,
+        columns=12,
+        title="Of each unseen kind: the first six, and the six with the highest confidence",
+    )
+
+
+def _gallery(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> Figure:
+    rows = -(-len(images) // columns)
+    figure = Figure((columns * 1.05, rows * 1.45 + 0.4))
+    for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        axes.imshow(image.reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
+        axes.set_axis_off()
+        axes.set_title(caption, fontsize=8)
+    figure.suptitle(title)
+    return figure

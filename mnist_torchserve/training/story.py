@@ -1,0 +1,65 @@
+"""What a weights file tells of itself: how it was made, from what, and how good it is. Plain types only."""
+
+import json
+import platform
+import subprocess
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from classifier.contract import CLASSES
+from mnist_torchserve import machine
+from mnist_torchserve.project import ROOT
+
+from .dataset import PACKAGE, Dataset
+from .fit import Configuration
+
+CODE = ("handler/classifier/network.py", "mnist_torchserve/training")  # what decides how a training ends
+PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "pillow")
+
+
+def begin(path: Path, configuration: Configuration, dataset: Dataset) -> dict[str, Any]:
+    """Return the circumstances of a training: those kept in `path` if they fit, else today's, kept there."""
+    now = _circumstances(configuration, dataset)
+    if path.exists():
+        then: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if all(then[part] == now[part] for part in ("configuration", "data")):
+            return then
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(now, indent=2), encoding="utf-8")
+    return now
+
+
+def _circumstances(configuration: Configuration, dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": "mnist",
+        "classes": [str(digit) for digit in range(CLASSES)],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "name": "MNIST",
+            "source": PACKAGE,
+            "sha256": dataset.sha256,
+            "train": len(dataset.train.labels),
+            "validation": len(dataset.validation.labels),
+            "test": len(dataset.test.labels),
+        },
+        "configuration": asdict(configuration),
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--", *CODE)),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        "machine": machine.description(),
+    }
+
+
+def _git(*arguments: str) -> str:
+    """What git answers, or nothing outside a repository."""
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,86 @@
+"""The answer cache, against an answerer that counts what it is asked; and in the served model."""
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+import requests
+
+from classifier.cache import ResponseCache
+from classifier.contract import Request, Response
+from mnist_torchserve.service import Archive, TorchServe
+from mnist_torchserve.waiting import wait_until
+from tests.support.fixtures import MakeServer
+
+
+class Echo:
+    """Answers a body with itself; a body that begins with `bad` is refused."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def __call__(self, requests: Sequence[Request]) -> list[Response]:
+        self.asked += [body for body, _ in requests]
+        return [self.answer(body, media_type) for body, media_type in requests]
+
+    @staticmethod
+    def answer(body: bytes, media_type: str) -> Response:
+        status = HTTPStatus.BAD_REQUEST if body.startswith(b"bad") else HTTPStatus.OK
+        return Response(status, media_type.encode() + b":" + body)
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_answers_are_those_without_a_cache(size: int) -> None:
+    cache = ResponseCache(Echo(), size)
+    batches = [b"a b a bad c", b"c b bad bad a", b"a a a"]
+    for batch in batches:
+        requests = [Request(body, media_type) for body in batch.split() for media_type in ("x", "y")]
+        assert cache(requests) == [Echo.answer(*request) for request in requests]
+
+
+def test_repeated_payload_is_computed_once() -> None:
+    echo = Echo()
+    cache = ResponseCache(echo, 10)
+    cache([Request(b"a", ""), Request(b"b", ""), Request(b"a", "")])
+    cache([Request(b"a", ""), Request(b"c", "")])
+    assert echo.asked == [b"a", b"b", b"c"]
+    assert cache.hits == 2
+
+
+def test_same_bytes_of_another_media_type_are_another_payload() -> None:
+    echo = Echo()
+    cache = ResponseCache(echo, 10)
+    cache([Request(b"a", "application/json")])
+    cache([Request(b"a", "application/octet-stream")])
+    assert len(echo.asked) == 2
+
+
+def test_refusals_are_not_remembered() -> None:
+    echo = Echo()
+    cache = ResponseCache(echo, 10)
+    cache([Request(b"bad", "")])
+    cache([Request(b"bad", "")])
+    assert echo.asked == [b"bad", b"bad"]
+
+
+def test_what_was_used_longest_ago_goes_first() -> None:
+    echo = Echo()
+    cache = ResponseCache(echo, 2)
+    for body in (b"a", b"b", b"a", b"c", b"a", b"b"):
+        cache([Request(body, "")])
+    assert echo.asked == [b"a", b"b", b"c", b"b"]
+
+
+def test_hits_are_counted_in_the_metrics(make_server: MakeServer, archive: Archive, tmp_path: Path) -> None:
+    archive.variant(tmp_path, minWorkers=1, maxWorkers=1, handler={"cacheSize": 10, "metricsPeriod": 1})
+    with make_server(model_store=tmp_path).running() as server:
+        url = f"{server.inference_url}/predictions/mnist"
+        answers = [requests.post(url, json={"data": [0.5] * 784}, timeout=10).content for _ in range(4)]
+        assert len(set(answers)) == 1
+        wait_until(lambda: re.search(r"^mnist_cache_hits_total\{.*\} 3\.0$", metrics(server), re.MULTILINE), 10)
+
+
+def metrics(server: TorchServe) -> str:
+    return requests.get(f"{server.metrics_url}/metrics", timeout=10).text

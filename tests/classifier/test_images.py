@@ -1,0 +1,293 @@
+"""Images as people have them: each step from a file to 28×28, against MNIST's own digits and against what is known."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from classifier import images
+from classifier.contract import Refusal
+from classifier.runtime import load
+from mnist_torchserve.gateway.browser import STROKES
+from mnist_torchserve.project import MODEL_STORE
+from mnist_torchserve.training import image_accuracy
+from mnist_torchserve.training.dataset import Split
+from mnist_torchserve.training.image_accuracy import WAYS, Accuracy
+from tests.support.fixtures import Sample
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def picture(levels: Any) -> Image.Image:
+    return Image.fromarray(np.asarray(levels, np.uint8))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, rows: bytes, *more: bytes, bits: int = 8, color: int = 0, interlace: int = 0) -> bytes:
+    """A PNG by hand, for what Pillow does not write."""
+    header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, interlace)
+    chunks = [chunk(b"IHDR", header), *more, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return SIGNATURE + b"".join(chunks)
+
+
+def adam7(levels: NDArray[np.uint8]) -> bytes:
+    """An image's rows in the seven passes of an interlaced PNG."""
+    passes = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1)]
+    parts = [levels[top::down, left::right] for top, down, left, right in passes]
+    return b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
+
+
+@pytest.fixture(scope="module")
+def digit(sample: Sample) -> NDArray[np.uint8]:
+    """A real 7 (28, 28), its ink light."""
+    levels: NDArray[np.uint8] = np.rint(sample[0][0] * 255).astype(np.uint8).reshape(28, 28)
+    return levels
+
+
+@pytest.fixture(scope="module")
+def probabilities() -> Callable[[Any], NDArray[np.float32]]:
+    return load(MODEL_STORE, None).probabilities
+
+
+def test_a_digit_of_mnist_comes_out_as_it_is(sample: Sample) -> None:
+    rows = np.rint(sample[0] * 255).astype(np.uint8).reshape(-1, 28, 28)
+    for expected, levels in zip(sample[0], rows, strict=True):
+        np.testing.assert_array_equal(images.read(saved(picture(levels))), expected)
+        np.testing.assert_array_equal(images.read(saved(picture(255 - levels))), expected)
+
+
+def test_digits_are_read_as_well_from_files_as_from_their_floats(sample: Sample) -> None:
+    """A subset of the 10,000 that `scripts/evaluate --images` reads."""
+    digits = Split(np.rint(sample[0] * 255).astype(np.uint8), sample[1])
+    floats, *ways = image_accuracy.measure(load(MODEL_STORE, None), digits)
+    assert {(way.saved.kind, way.saved.paper, way.saved.side) for way in ways if way.saved} >= {
+        ("PNG", paper, side) for paper in ("black", "white") for side in (28, 56, 200)
+    }
+    assert [way for way in ways if way.accuracy < floats.accuracy - 0.003] == []
+
+
+def test_measured_accuracy_takes_the_place_of_the_last(tmp_path: Path) -> None:
+    document = tmp_path / "images.md"
+    document.write_text("# Images\n\n## Accuracy\n\nold")
+    measured = [Accuracy(None, 0.99, 0.9), Accuracy(WAYS[0], 0.988, 0.9), Accuracy(WAYS[1], 0.98, 0.9)]
+    image_accuracy.write(image_accuracy.report(measured, 10_000), document)
+    written = document.read_text()
+    assert written.startswith("# Images\n\n## Accuracy\n\n10,000 of MNIST")
+    assert "Some kinds lose more\nthan 0.3 points" in written
+    assert "old" not in written
+    assert image_accuracy.missed(measured) == measured[2:]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_upright(digit: NDArray[np.uint8], orientation: int) -> None:
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions, by the orientation that they give
+    upright = picture(digit).resize((56, 56))
+    stored = upright.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for kind in ("PNG", "JPEG"):
+        opened = images.open_image(saved(stored, kind, exif=exif))
+        assert np.abs(np.asarray(opened, int) - np.asarray(upright, int)).max() <= (0 if kind == "PNG" else 24)
+
+
+def test_interlaced_files_are_read(digit: NDArray[np.uint8]) -> None:
+    opened = images.open_image(png(28, 28, adam7(digit), interlace=1))
+    np.testing.assert_array_equal(np.asarray(opened), digit)
+    progressive = saved(picture(digit), "JPEG", progressive=True, quality=95)
+    assert np.abs(np.asarray(images.open_image(progressive), int) - digit).max() <= 24
+
+
+def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
+    plain = picture(digit)
+    red = Image.merge("RGB", [plain, Image.new("L", (28, 28)), Image.new("L", (28, 28))])
+    sixteen = (digit.astype(int) * 256 + 77).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in sixteen)
+    grey = {
+        name: images.grey(images.open_image(body))
+        for name, body in {
+            "grey": saved(plain),
+            "colour": saved(plain.convert("RGB")),
+            "palette": saved(plain.convert("P")),
+            "16 bits": png(28, 28, rows, bits=16),
+            "CMYK": saved(plain.convert("CMYK"), "JPEG", quality=100),
+            "opaque": saved(plain.convert("RGBA")),
+        }.items()
+    }
+    for name, found in grey.items():
+        assert found.mode == "L", name
+        assert np.abs(np.asarray(found, int) - digit).max() <= (6 if name == "CMYK" else 0), name
+    assert images.grey(images.open_image(saved(red))).getextrema() == (0, round(0.299 * digit.max()))
+    bilevel = images.grey(images.open_image(saved(picture(255 * (digit > 127)).convert("1"))))
+    np.testing.assert_array_equal(np.asarray(bilevel), 255 * (digit > 127))
+
+
+def test_transparency_is_paper(digit: NDArray[np.uint8]) -> None:
+    nothing = np.zeros((28, 28, 4), np.uint8)
+    for ink in (0, 255):  # a drawing on nothing, by a black or a white pen
+        drawing = nothing.copy()
+        drawing[..., :3], drawing[..., 3] = ink, digit
+        np.testing.assert_allclose(images.read(saved(Image.fromarray(drawing))), digit.ravel() / 255, atol=0.01)
+    sheet = np.dstack([255 - digit] * 3 + [np.full((28, 28), 255, np.uint8)])
+    sheet[:3, :3] = 0  # a corner cut off a white sheet
+    np.testing.assert_allclose(images.read(saved(Image.fromarray(sheet))), digit.ravel() / 255, atol=0.01)
+    assert not images.read(saved(Image.fromarray(nothing))).any()
+
+
+@pytest.mark.parametrize(
+    ("paper", "difference"), [(0, 255), (0, 40), (60, -40), (60, 150), (110, -100), (128, 100), (255, -40), (255, -255)]
+)
+def test_ink_is_what_differs_from_the_paper_along_the_border(paper: int, difference: int) -> None:
+    levels = np.full((50, 40), paper)
+    levels[20:30, 10:12] += difference
+    expected = np.zeros((50, 40))
+    expected[20:30, 10:12] = abs(difference)
+    np.testing.assert_array_equal(np.asarray(images.ink(picture(levels))), expected)
+
+
+def test_noise_of_the_paper_is_no_ink() -> None:
+    noise = np.random.default_rng(0).normal(200, 5, (100, 100))
+    assert not np.asarray(images.ink(picture(noise))).any()
+    noise[40:60, 48:52] = 20
+    ink = np.asarray(images.ink(picture(noise)))
+    assert (ink[40:60, 48:52] > 150).all()
+    assert (ink > 0).sum() < 100 * 100 * 0.06
+
+
+def test_fit_keeps_the_aspect_ratio_and_smooths() -> None:
+    page = np.zeros((300, 200), np.uint8)
+    page[50:150, 61:100] = 120  # 39 wide, 100 high
+    fitted = images.fit(picture(page))
+    assert fitted.size == (8, 20)
+    assert (np.asarray(fitted) > 200).all()
+    page[50:150, 80:100] = 0
+    page[99:101, 60:100] = 120
+    levels = set(np.asarray(images.fit(picture(page))).ravel().tolist())
+    assert max(levels) == 255
+    assert levels - {0, 255}, "an edge within a pixel is grey"
+
+
+@pytest.mark.parametrize(("width", "height"), [(20, 20), (20, 3), (7, 20), (1, 1)])
+def test_centre_puts_the_centre_of_mass_into_the_middle(width: int, height: int) -> None:
+    ink = np.random.default_rng(width).integers(100, 256, (height, width))
+    page = np.asarray(images.centre(picture(ink)), float)
+    assert page.shape == (28, 28)
+    assert page.sum() == ink.sum()
+    rows, columns = np.indices(page.shape)
+    for axis in (rows, columns):
+        assert abs((page * axis).sum() / page.sum() - 14) <= 0.5
+
+
+def test_a_digit_anywhere_in_any_size_is_moved_to_where_mnist_has_it(digit: NDArray[np.uint8]) -> None:
+    page = np.full((240, 320), 230)
+    page[20:104, 200:284] -= np.asarray(picture(digit).resize((84, 84)), int) * 200 // 255
+    for kind in ("PNG", "JPEG"):
+        read = images.read(saved(picture(page), kind))
+        assert np.abs(read - digit.ravel() / 255).mean() < 0.02
+
+
+@pytest.mark.parametrize("pen", [2, 12, 36])
+def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], NDArray[np.float32]], pen: int) -> None:
+    """Ink on grey paper, in light that falls off by 80 levels from corner to corner, with a camera's noise."""
+    down, right = np.indices((300, 300)) / 300
+    light = 200 - 40 * down - 40 * right + np.random.default_rng(pen).normal(0, 4, (300, 300))
+    read = []
+    for strokes in STROKES.values():
+        sheet = Image.new("L", (300, 300), 255)
+        for stroke in strokes:
+            ImageDraw.Draw(sheet).line([(3 * x, 3 * y) for x, y in stroke], 64, pen, joint="curve")
+        read.append(images.read(saved(picture(np.clip(light * np.asarray(sheet) / 255, 0, 255)), "JPEG")))
+    answers = probabilities(np.stack(read))
+    assert answers.argmax(1).tolist() == list(STROKES)
+    assert answers.max(1).min() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(1, 1), (2, 1), (1, 3000), (3000, 1), (3, 3), (27, 28), (29, 29), (1024, 512)]
+)
+def test_any_shape_is_answered(width: int, height: int) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (height, width))
+    for one in (levels, np.zeros_like(levels)):
+        read = images.read(saved(picture(one)))
+        assert read.shape == (784,)
+        assert read.dtype == np.float32
+        assert ((read >= 0) & (read <= 1)).all()
+
+
+@pytest.mark.parametrize("level", [0, 90, 255])
+def test_a_blank_page_is_answered_with_low_confidence(
+    probabilities: Callable[[Any], NDArray[np.float32]], level: int
+) -> None:
+    read = images.read(saved(Image.new("L", (100, 80), level)))
+    assert not read.any()
+    assert probabilities(read[None]).max() < 0.2
+
+
+PLAIN = Image.linear_gradient("L").resize((40, 40))
+SCAN = saved(PLAIN, "JPEG", progressive=True)
+LAST_SCAN = SCAN[SCAN.rfind(b"\xff\xda") : -2]
+MEGABYTE = zlib.compress(bytes(1_000_000), 9)
+REFUSED = {
+    "nothing": (b"", "malformed", "there is nothing"),
+    "another kind": (saved(PLAIN, "GIF"), "malformed", "its first bytes are of another kind"),
+    "text": (b'{"data": []}', "malformed", "its first bytes are of another kind"),
+    "half a PNG": (saved(PLAIN)[:-40], "malformed", "truncated"),
+    "half a JPEG": (saved(PLAIN, "JPEG")[:-40], "malformed", "truncated"),
+    "a PNG with a wrong checksum": (saved(PLAIN).replace(b"IDAT", b"IDAT\1", 1), "malformed", "PNG or JPEG"),
+    "an animation": (
+        saved(PLAIN, save_all=True, append_images=[PLAIN.rotate(90)]),
+        "image",
+        "got an animation. Send one frame",
+    ),
+    "too many pixels": (png(1024, 513, b""), "image", "at most 524,288 pixels, got 1024 × 513. Crop it"),
+    "far too many pixels": (png(2**31 - 1, 2**31 - 1, b""), "image", "at most 524,288 pixels, got far more"),
+    "very many scans": (SCAN[:-2] + LAST_SCAN * 40 + SCAN[-2:], "image", "a few scans"),
+    "very much text": (png(1, 1, b"\0\0", *[chunk(b"zTXt", b"a\0\0" + MEGABYTE)] * 9), "image", "little text"),
+    "very many profiles": (png(1, 1, b"\0\0", *[chunk(b"iCCP", b"a\0\0" + MEGABYTE)] * 2), "image", "little text"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_cheaply_is_refused_with_its_reason(name: str) -> None:
+    body, reason, words = REFUSED[name]
+    with pytest.raises(Refusal, match=words) as caught:
+        images.read(body)
+    assert caught.value.reason == reason
+    assert caught.value.status == (400 if reason == "malformed" else 422)
+
+
+@given(
+    st.sampled_from([saved(PLAIN), saved(PLAIN.convert("RGBA")), saved(PLAIN, "JPEG"), SCAN]),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), max_size=4),
+    st.floats(0, 1),
+)
+def test_damage_is_read_over_or_refused(body: bytes, damages: list[tuple[float, bytes]], kept: float) -> None:
+    damaged = bytearray(body)
+    for place, written in damages:
+        start = int(place * len(damaged))
+        damaged[start : start + len(written)] = written
+    if kept < 0.5:
+        del damaged[int(2 * kept * len(damaged)) :]
+    try:
+        read = images.read(damaged)
+    except Refusal as refusal:
+        assert str(refusal)
+    else:
+        assert ((read >= 0) & (read <= 1)).all()

@@ -1,0 +1,156 @@
+"""scripts/predict, as a person and as another script use it, against a real service."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mnist_torchserve.client import digits, files
+from mnist_torchserve.ports import free_ports
+from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import TorchServe
+from tests.support.checkout import Checkout
+from tests.support.fixtures import MakeGateway
+
+Levels = NDArray[np.uint8]
+
+
+def predict(*arguments: str | Path, given: bytes = b"", **variables: str) -> tuple[int, str, str]:
+    """The command's exit code, output and complaints; no real service is found by default."""
+    command = [sys.executable, str(ROOT / "scripts" / "predict"), *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "API_KEY"} | variables
+    done = subprocess.run(command, input=given, capture_output=True, env=environment, check=False, timeout=60)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def lines(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def png(levels: Levels, side: int = 28) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(levels.reshape(28, 28)).resize((side, side)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def real() -> tuple[Levels, list[int]]:
+    """Three real digits (3, 784) and what they show."""
+    pixels, labels = digits.sample()
+    return pixels[:3], labels[:3].tolist()
+
+
+def test_every_kind_of_file_is_predicted_and_shown(
+    node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
+) -> None:
+    pixels, labels = real
+    (tmp_path / "a.png").write_bytes(png(255 - pixels[0]))
+    Image.fromarray(255 - pixels[1].reshape(28, 28)).resize((200, 200)).save(tmp_path / "b.jpg")
+    np.save(tmp_path / "c.npy", pixels[2].reshape(28, 28) / 255)
+    (tmp_path / "d.json").write_text(json.dumps({"data": (pixels[0] / 255).tolist()}))
+    files = [tmp_path / name for name in ("a.png", "b.jpg", "c.npy", "d.json")]
+    code, output, complaints = predict("--url", node.predict_url, *files)
+    assert (code, complaints) == (0, "")
+    shown = "\n".join(line[:28].rstrip() for line in output.splitlines())
+    for image in (pixels[0], pixels[2]):
+        assert digits.draw(image) in shown
+    answers = [int(line.split("prediction")[1]) for line in output.splitlines() if "prediction" in line]
+    assert answers == [*labels, labels[0]]
+    assert output.splitlines()[-1] == "4 of 4 images predicted."
+
+
+def test_colours_show_two_pixels_in_a_character(
+    node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(png(real[0][0]))
+    url = ("--url", node.predict_url)
+    code, output, _ = predict(*url, tmp_path / "a.png", FORCE_COLOR="1", COLORTERM="truecolor", TERM="xterm-256color")
+    assert code == 0
+    cells = re.findall(r"38;2;(\d+);\d+;\d+;48;2;(\d+);\d+;\d+m(▀+)", output)
+    greys = [[int(top), int(bottom)] for top, bottom, run in cells for _ in run]
+    np.testing.assert_array_equal(np.array(greys).reshape(14, 28, 2).swapaxes(1, 2).reshape(-1), real[0][0])
+
+
+def test_several_images_in_a_file_are_lines_of_json(
+    node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
+) -> None:
+    pixels, labels = real
+    np.save(tmp_path / "several.npy", pixels)
+    instances = {"instances": [(pixels[0] / 255).tolist(), [0.0], (pixels[2] / 255).tolist()]}
+    code, output, _ = predict(
+        "--json", "--url", node.predict_url, tmp_path / "several.npy", "-", given=json.dumps(instances).encode()
+    )
+    assert code == 1
+    found = lines(output)
+    assert [(line["file"], line["image"]) for line in found] == [
+        *((str(tmp_path / "several.npy"), index) for index in range(3)),
+        *(("-", index) for index in range(3)),
+    ]
+    assert [line.get("prediction") for line in found] == [*labels, labels[0], None, labels[2]]
+    assert found[4]["code"] == 422
+    assert "Expected 784 numbers, got 1 - at `$.instances[1]`" in found[4]["message"]
+
+
+def test_arrays_of_bytes_and_of_floats_are_the_same_image(real: tuple[Levels, list[int]]) -> None:
+    floats = real[0].astype(np.float32) / np.float32(255)
+    for array in (real[0], real[0].astype(np.int64).reshape(3, 28, 28), floats, floats.astype(np.float64)):
+        file = io.BytesIO()
+        np.save(file, array)
+        np.testing.assert_array_equal(files.read(file.getvalue()), floats)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "got nothing"),
+        (b"\x89PNG\r\n\x1a\n", "Expected a whole PNG or JPEG"),
+        (b"\x93NUMPY", "Expected a .npy file of images"),
+        (b'{"data": [2]}', "Expected 784 numbers, got 1"),
+        (None, "No such file"),
+    ],
+)
+def test_unreadable_file_does_not_keep_the_others_from_their_answer(
+    node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / "bad").write_bytes(content)
+    (tmp_path / "good").write_bytes(png(real[0][0], 56))
+    code, output, complaints = predict("--url", node.predict_url, "--json", tmp_path / "bad", tmp_path / "good")
+    assert (code, complaints) == (1, "")
+    bad, good = lines(output)
+    assert words in bad["message"]
+    assert good["prediction"] == real[1][0]
+
+
+def test_key_comes_from_the_environment(
+    make_gateway: MakeGateway, node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
+) -> None:
+    (tmp_path / "keys").write_text("a-key-of-the-tests")
+    with make_gateway(node, keys=str(tmp_path / "keys")).running() as gateway:
+        code, output, _ = predict("--json", "--url", gateway.url, "-", given=png(real[0][0]))
+        assert (code, lines(output)[0]["code"]) == (1, 401)
+        assert "x-api-key" in lines(output)[0]["message"]
+        code, output, _ = predict(
+            "--json", "--url", gateway.url, "-", given=png(real[0][0]), API_KEY="a-key-of-the-tests"
+        )
+        assert (code, lines(output)[0]["prediction"]) == (0, real[1][0])
+
+
+def test_missing_service_and_wrong_usage_are_told_apart(checkout: Checkout) -> None:
+    code, output = checkout.run("scripts/predict docs/seven.json")
+    assert code == 1
+    assert output == "No service runs here: start it with scripts/serve, or name another with --url.\n"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}/predict"
+    code, output, complaints = predict("--url", url, ROOT / "docs" / "seven.json")
+    assert (code, output) == (1, "")
+    assert complaints.startswith(f"No answer from {url} (ConnectionError): start that service")
+    assert predict()[0] == predict("--url", "localhost:8000", "-")[0] == 2

@@ -1,0 +1,89 @@
+"""scripts/serve and scripts/stop, and the service's start and end as a user sees them."""
+
+import re
+import signal
+import socket
+import time
+
+import psutil
+import pytest
+
+from tests.support.checkout import Checkout
+
+
+def wait_for_output(checkout: Checkout, words: str) -> None:
+    deadline = time.monotonic() + 90
+    while words not in checkout.output():
+        assert time.monotonic() < deadline, checkout.output()
+        time.sleep(0.05)
+
+
+def assert_gone(checkout: Checkout, family: list[psutil.Process]) -> None:
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
+    for port in checkout.server.ports:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def family_of(checkout: Checkout) -> list[psutil.Process]:
+    jvm = checkout.server.process()
+    assert jvm is not None
+    return [jvm, *jvm.children(recursive=True)]
+
+
+def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> None:
+    code, output = checkout.run("scripts/serve --detach")
+    assert code == 0, output
+    labels = re.findall(r"label +(\d)", output)
+    assert len(labels) == 5
+    assert re.findall(r"prediction +(\d)", output) == labels
+    [curl] = re.findall(r"curl .*", output)
+    assert re.match(r'\{"prediction": 7, "confidence": 0\.\d+\}', checkout.run(curl + " -s")[1])
+
+    code, output = checkout.run("scripts/predict docs/seven.json")
+    assert code == 0
+    assert "prediction  7" in output
+
+    code, output = checkout.run("scripts/serve --detach")
+    assert code == 1
+    assert "The service runs already" in output
+
+    family = family_of(checkout)
+    assert len(family) >= 3  # the JVM and two workers
+    code, output = checkout.run("scripts/stop")
+    assert (code, output) == (0, "The service has ended; its ports are free.\n")
+    assert_gone(checkout, family)
+
+    code, output = checkout.run("scripts/stop")
+    assert (code, output) == (0, "Nothing to end: the service does not run.\n")
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+def test_service_in_the_foreground_ends_without_a_trace(checkout: Checkout, signal_: signal.Signals) -> None:
+    process = checkout.popen("scripts/serve")
+    wait_for_output(checkout, "Ctrl-C ends it")
+    family = family_of(checkout)
+    process.send_signal(signal_)
+    assert process.wait(30) == 0
+    assert checkout.output().endswith("The service has ended; its ports are free.\n")
+    assert_gone(checkout, family)
+
+
+def test_taken_port_is_named(checkout: Checkout) -> None:
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", checkout.server.ports[0]))
+        squatter.listen()
+        code, output = checkout.run("scripts/serve --detach")
+    assert code == 1
+    assert f"Port {checkout.server.ports[0]} is taken by process" in output
+    assert "Traceback" not in output
+
+
+def test_worker_that_cannot_load_says_why(checkout: Checkout) -> None:
+    (checkout.root / "model_store" / "mnist.onnx").write_bytes(b"no weights")
+    code, output = checkout.run("scripts/serve --detach")
+    assert code == 1
+    assert "A worker could not load the model" in output
+    assert "mnist.onnx is not an ONNX file" in output
+    assert "Traceback" not in output
+    assert checkout.server.process() is None

@@ -1,0 +1,245 @@
+"""Who may use the gateway, by which key and certificate, and what it writes of them."""
+
+import datetime
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.gateway.settings import SettingsError, load
+from mnist_torchserve.service import TorchServe
+from tests.support.checkout import Checkout
+from tests.support.fixtures import MakeGateway
+
+TIMEOUT = 15  # s
+OLD, NEW = "old-key-1234567890", "new-key-1234567890"
+PAYLOAD = {"data": [0.0] * 784}
+
+
+def predict(gateway: Gateway, key: str | None, **headers: str) -> requests.Response:
+    if key is not None:
+        headers["x-api-key"] = key
+    return requests.post(gateway.predict_url, json=PAYLOAD, headers=headers, timeout=TIMEOUT)
+
+
+def line_of(gateway: Gateway, request_id: str) -> dict[str, Any]:
+    """A request's line in the access log, which Envoy writes in its own time."""
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        lines = [json.loads(line) for line in gateway.access_log.read_text().splitlines()]
+        for line in lines:
+            if line["id"] == request_id:
+                return dict(line)
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_keys_are_asked_for_and_rotated_without_an_interruption(
+    make_gateway: MakeGateway, node: TorchServe, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"# the first client\n{OLD}\n")
+    with make_gateway(node, keys=str(keys)).running() as gateway:
+        assert requests.get(f"{gateway.url}/health", timeout=TIMEOUT).status_code == 200
+        for wrong in (None, "", "guess", OLD[:-1], OLD + "0", OLD.upper(), f"{OLD},{NEW}", "# the first client"):
+            refused = predict(gateway, wrong)
+            assert refused.status_code == 401
+            assert refused.json()["type"] == "UnauthorizedException"
+            assert "x-api-key" in refused.headers["WWW-Authenticate"]
+        with requests.Session() as kept:  # one connection throughout
+            kept.headers["x-api-key"] = OLD
+
+            def old_key_works() -> bool:
+                status = kept.post(gateway.predict_url, json=PAYLOAD, timeout=TIMEOUT).status_code
+                assert status in (200, 401)
+                return status == 200
+
+            assert old_key_works()
+            keys.write_text(f"{OLD}\n{NEW}\n")
+            gateway.route()
+            assert old_key_works()
+            assert predict(gateway, NEW).status_code == 200
+            keys.write_text(f"{NEW}\n")
+            gateway.route()
+            assert not old_key_works()
+            assert predict(gateway, NEW).status_code == 200
+            keys.write_text("short\n")
+            with pytest.raises(ServiceError, match="Expected at least 16 ASCII characters"):
+                gateway.route()
+            keys.write_text(f"{NEW}\n")  # for this test to ask with; the gateway is not told
+            assert predict(gateway, NEW).status_code == 200
+        predict(gateway, NEW, **{"x-request-id": "the-last"})
+        line_of(gateway, "the-last")
+        for log in gateway.logs.iterdir():
+            assert OLD not in log.read_text()
+            assert NEW not in log.read_text()
+        assert NEW not in node_logs(node)
+
+
+def node_logs(node: TorchServe) -> str:
+    return "".join(log.read_text() for log in node.logs.iterdir())
+
+
+def test_request_id_is_kept_or_made_and_logged_with_the_request(make_gateway: MakeGateway, node: TorchServe) -> None:
+    with make_gateway(node).running() as gateway:
+        mine = predict(gateway, None, **{"x-request-id": 'quoted " id'})
+        made = predict(gateway, None)
+        lost = requests.get(f"{gateway.url}/secret?key={OLD}", headers={"x-request-id": "lost"}, timeout=TIMEOUT)
+        assert mine.headers["x-request-id"] == 'quoted " id'
+        assert len(made.headers["x-request-id"]) == 36
+        line = line_of(gateway, 'quoted " id')
+        assert line["route"] == "predict"
+        assert line["method"] == "POST"
+        assert line["status"] == 200
+        assert line["bytes_received"] == len(json.dumps(PAYLOAD))
+        assert line["bytes_sent"] == len(mine.content)
+        assert 0 <= line["upstream_ms"] <= line["duration_ms"] <= mine.elapsed.total_seconds() * 1000 + 1
+        assert line["node"] == node.inference_url.removeprefix("http://")
+        now = datetime.datetime.now(datetime.UTC)
+        assert abs(now - datetime.datetime.fromisoformat(line["time"])) < datetime.timedelta(minutes=1)
+        assert line_of(gateway, made.headers["x-request-id"])["status"] == 200
+        assert lost.status_code == 404
+        assert line_of(gateway, "lost")["route"] == "not_found"
+        assert OLD not in gateway.access_log.read_text()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority `ca`, and signed by it `server`, `renewed` and `client`; and a `stranger` that signed itself."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl makes the certificates, and there is none")
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def make(name: str, *options: str) -> None:
+        command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-days", "1", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem", *options]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+    make("ca")
+    make("stranger")
+    for name in ("server", "renewed", "client"):
+        address = "subjectAltName=IP:127.0.0.1"
+        plain = "basicConstraints=critical,CA:FALSE"
+        make(name, "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", address, "-addext", plain)
+    return folder
+
+
+def handshake(gateway: Gateway, context: ssl.SSLContext) -> tuple[str | None, Any]:
+    """TLS version and the name in the certificate of a new connection that got an answer."""
+    listen = gateway.settings.listen
+    with (
+        socket.create_connection(listen, TIMEOUT) as plain,
+        context.wrap_socket(plain, server_hostname=listen.host) as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        certificate: Any = connection.getpeercert()
+        return connection.version(), certificate["subject"][0][0][1]
+
+
+def test_tls_is_new_and_its_certificate_renewed_without_an_interruption(
+    make_gateway: MakeGateway, node: TorchServe, certificates: Path, tmp_path: Path
+) -> None:
+    for kind in ("pem", "key"):
+        shutil.copy(certificates / f"server.{kind}", tmp_path / f"used.{kind}")
+    settings = {"certificate": str(tmp_path / "used.pem"), "private_key": str(tmp_path / "used.key")}
+    with make_gateway(node, **settings).running() as gateway:
+        assert gateway.url.startswith("https://")
+        context = ssl.create_default_context(cafile=certificates / "ca.pem")
+        assert handshake(gateway, context) == ("TLSv1.3", "server")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert handshake(gateway, context) == ("TLSv1.2", "server")
+        for kind in ("pem", "key"):
+            shutil.copy(certificates / f"renewed.{kind}", tmp_path / f"used.{kind}")
+        with requests.Session() as kept:
+            kept.trust_env = False  # REQUESTS_CA_BUNDLE would stand above what the test says
+            kept.verify = str(certificates / "ca.pem")
+            assert kept.get(gateway.url, timeout=TIMEOUT).status_code == 200
+            gateway.route()
+            assert kept.get(gateway.url, timeout=TIMEOUT).status_code == 200
+        assert handshake(gateway, context) == ("TLSv1.2", "renewed")
+        with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            handshake(gateway, context)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(gateway.url.replace("https", "http"), timeout=TIMEOUT)
+
+
+def test_clients_without_a_certificate_of_the_authority_stay_outside(
+    make_gateway: MakeGateway, node: TorchServe, certificates: Path
+) -> None:
+    settings = {
+        "certificate": str(certificates / "server.pem"),
+        "private_key": str(certificates / "server.key"),
+        "client_authority": str(certificates / "ca.pem"),
+    }
+    with make_gateway(node, **settings).running() as gateway:
+        context = ssl.create_default_context(cafile=certificates / "ca.pem")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            handshake(gateway, context)
+        context.load_cert_chain(certificates / "stranger.pem", certificates / "stranger.key")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            handshake(gateway, context)
+        context = ssl.create_default_context(cafile=certificates / "ca.pem")
+        context.load_cert_chain(certificates / "client.pem", certificates / "client.key")
+        assert handshake(gateway, context)[0] == "TLSv1.3"
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ('lissten = "127.0.0.1:8000"', "unknown field `lissten`"),
+        ("listen = 8000", r"Expected `str`, got `int` - at `\$.listen`"),
+        ('listen = "8000"', 'Expected an address like "127.0.0.1:8000", got "8000"'),
+        ('listen = "localhost:8000"', "Expected an IP address in `listen`"),
+        ('metrics = "localhost:8001"', "Expected an IP address in `metrics`"),
+        ('listen = "0.0.0.0:8000"', "which other machines reach, and there are no keys"),
+        ('listen = "[::]:8000"', "which other machines reach, and there are no keys"),
+        ('keys = "FOLDER/absent"', "No such file.*absent"),
+        ('keys = "FOLDER/empty"', "Expected one API key a line, got none"),
+        ('keys = "FOLDER/weak"', "at least 16 ASCII characters without spaces as an API key, key 2 is not that"),
+        (f'keys = "{Path(__file__)}"', "could be committed"),
+        ('certificate = "FOLDER/good"', "PEM file with a certificate"),
+        ('nodes = [{inference = "10.0.0.1:8080"}]', "missing required field `management`"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(OLD)
+    (tmp_path / "empty").write_text("# none yet\n")
+    (tmp_path / "weak").write_text(f"{OLD}\npassword\n")
+    file = tmp_path / "settings.toml"
+    file.write_text(settings.replace("FOLDER", str(tmp_path)))
+    with pytest.raises(SettingsError, match=reason) as refusal:
+        load(file)
+    assert str(file) in str(refusal.value)
+    assert OLD not in str(refusal.value)
+
+
+@pytest.mark.parametrize("more", ['keys = "FOLDER/good"', "without_keys = true"])
+def test_other_machines_may_come_with_a_key_or_by_permission(more: str, tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(OLD)
+    file = tmp_path / "settings.toml"
+    file.write_text('listen = "0.0.0.0:8000"\n' + more.replace("FOLDER", str(tmp_path)))
+    assert load(file).listen == ("0.0.0.0", 8000)  # noqa: S104 - nothing is bound
+
+
+def test_nothing_is_started_that_strangers_could_use(checkout: Checkout) -> None:
+    settings = checkout.root / "deploy" / "gateway" / "settings.toml"
+    settings.write_text(settings.read_text().replace("127.0.0.1:", "0.0.0.0:"))
+    code, output = checkout.run("scripts/serve --gateway --detach")
+    assert code == 1
+    assert "name a file of API keys in `keys`, or allow everybody with `without_keys = true`" in output
+    assert "Traceback" not in output
+    assert checkout.server.process() is None

@@ -1,0 +1,133 @@
+"""Each limit of the gateway: it fires, and lets ordinary use pass."""
+
+import contextlib
+import socket
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.service import TorchServe, read_properties
+from tests.support.fixtures import MakeGateway
+from tests.support.gateway_client import PAYLOAD, TIMEOUT, assert_error, assert_refused, get_from, parse, predict, talk
+from tests.support.workers import stuck
+
+
+def test_body_limit_is_torchserves(gateway: Gateway) -> None:
+    limit = int(read_properties()["max_request_size"])
+    assert predict(gateway, PAYLOAD.ljust(limit)).status_code == 200
+    refused = predict(gateway, PAYLOAD.ljust(limit + 1))
+    assert_refused(refused, 413)
+    assert str(limit) in refused.json()["message"]
+
+
+def test_a_thousand_requests_at_once_are_answered(gateway: Gateway) -> None:
+    def ask(session: requests.Session) -> int:
+        headers = {"Content-Type": "application/json"}
+        return session.post(gateway.predict_url, data=PAYLOAD, headers=headers, timeout=TIMEOUT).status_code
+
+    with ThreadPoolExecutor(50) as pool:
+        sessions = [gateway.session() for _ in range(50)]
+        statuses = list(pool.map(ask, sessions * 20))
+    for session in sessions:
+        session.close()
+    assert statuses == [200] * 1000
+
+
+def test_rate_of_one_address_is_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
+    limits = {"max_tokens: 4000, tokens_per_fill: 200, fill_interval: 0.1s": "max_tokens: 40, fill_interval: 3600s"}
+    with make_gateway(node, limits=limits).running() as gateway:
+        assert [get_from("127.0.0.5", gateway)[0] for _ in range(40)] == [200] * 40
+        refused = get_from("127.0.0.5", gateway)
+        assert_error(*refused, 429)
+        assert int(refused[1]["Retry-After"]) > 0
+        assert get_from("127.0.0.6", gateway)[0] == 200
+
+
+def test_rate_of_all_together_is_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
+    limits = {"max_tokens: 10000, tokens_per_fill: 1000, fill_interval: 0.1s": "max_tokens: 60, fill_interval: 3600s"}
+    with make_gateway(node, limits=limits).running() as gateway:
+        statuses = [get_from(f"127.0.1.{number}", gateway)[0] for number in range(1, 62)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
+    assert statuses == sorted(statuses)
+
+
+def test_connections_are_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
+    limits = {"max_active_downstream_connections: 4096": "max_active_downstream_connections: 3"}
+    with make_gateway(node, limits=limits).running() as gateway, contextlib.ExitStack() as stack:
+
+        def wait_for_connections(count: int) -> None:
+            deadline = time.monotonic() + TIMEOUT
+            while set(gateway.admin.stats("http.gateway.downstream_cx_active").values()) != {count}:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+        def connect() -> socket.socket:
+            return stack.enter_context(socket.create_connection(gateway.settings.listen, TIMEOUT))
+
+        wait_for_connections(0)  # of those that found it ready
+        first, *_ = [connect() for _ in range(3)]
+        wait_for_connections(3)
+        assert connect().recv(1) == b"", "one too many"
+        first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"X: " + b"x" * 8000, b"200 "),
+        (b"X: " + b"x" * 17000, b"431 "),
+        (b"\r\n".join(b"X%d: x" % number for number in range(50)), b"200 "),
+        (b"\r\n".join(b"X%d: x" % number for number in range(65)), b"431 "),
+    ],
+    ids=["8 KB", "17 KB", "50 headers", "65 headers"],
+)
+def test_headers_are_limited(gateway: Gateway, head: bytes, expected: bytes) -> None:
+    answer = talk(gateway, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + expected)
+
+
+def test_slow_clients_are_let_go(make_gateway: MakeGateway, node: TorchServe) -> None:
+    limits = {
+        "request_headers_timeout: 5s": "request_headers_timeout: 0.3s",
+        "request_timeout: 10s": "request_timeout: 0.5s",
+        "idle_timeout: 75s": "idle_timeout: 0.3s",
+    }
+    with make_gateway(node, limits=limits).running() as gateway:
+        assert_error(*parse(talk(gateway, b"GET / HTTP/1.1\r\nHost:")), 408)
+        half = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"
+        assert_error(*parse(talk(gateway, half)), 408)
+        status, _, _ = parse(talk(gateway, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))  # and then nothing more
+        assert status == 200
+
+
+def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeGateway, node: TorchServe) -> None:
+    limits = {
+        "max_requests: 512": "max_requests: 5",
+        "timeout: 5s # the deadline": "timeout: 1s # the deadline",
+    }
+    with make_gateway(node, limits=limits).running() as gateway:
+        with stuck(node), ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda _: predict(gateway), range(20)))
+        statuses = Counter(answer.status_code for answer in answers)
+        assert set(statuses) == {503, 504}
+        assert 0 < statuses[504] <= 7, "and one more for each thread of Envoy, which sees the others' late"
+        for answer in answers:
+            assert_refused(answer, answer.status_code)
+        assert {answer.headers.get("Retry-After") for answer in answers if answer.status_code == 503} == {"1"}
+        first = min(answers, key=lambda answer: answer.elapsed)
+        assert first.status_code == 503, "at once, not after the deadline"
+        deadline = time.monotonic() + 30
+        while predict(gateway).status_code != 200:
+            assert time.monotonic() < deadline
+
+
+def test_client_cannot_lift_limits(gateway: Gateway) -> None:
+    headers = {"x-envoy-upstream-rq-timeout-ms": "1", "x-envoy-max-retries": "0", "x-forwarded-for": "127.0.9.9"}
+    answers = [predict(gateway, **headers).status_code for _ in range(20)]
+    assert answers == [200] * 20

@@ -1,0 +1,170 @@
+"""Several TorchServe nodes behind the gateway: what happens to one of them, no client notices."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from mnist_torchserve.gateway import Gateway, Node
+from mnist_torchserve.service import TorchServe
+from tests.support.checkout import Checkout
+from tests.support.fixtures import MakeGateway, MakeServer
+from tests.support.workers import stuck
+
+pytestmark = pytest.mark.nodes
+
+TIMEOUT = 15  # s
+CLIENTS = 4
+PAYLOAD = {"data": [0.0] * 784}
+
+
+class Load:
+    """What a few clients in a hurry are answered."""
+
+    def __init__(self) -> None:
+        self.answers: Counter[int | str] = Counter()
+
+    def wait_for_more(self, count: int = 100) -> None:
+        """Until this many more requests were answered."""
+        enough = self.answers.total() + count
+        wait_until(lambda: self.answers.total() >= enough)
+
+
+@contextmanager
+def load(gateway: Gateway) -> Iterator[Load]:
+    """Clients that send one prediction after the other, until the end."""
+    answered, end = Load(), threading.Event()
+
+    def client() -> None:
+        with gateway.session() as session:
+            while not end.is_set():
+                answer: int | str
+                try:
+                    response = session.post(url, json=PAYLOAD, timeout=TIMEOUT)
+                    answer = 200 if response.status_code == 200 else response.text
+                except requests.RequestException as error:
+                    answer = repr(error)
+                answered.answers[answer] += 1
+
+    url = gateway.predict_url
+    clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    for thread in clients:
+        thread.start()
+    try:
+        answered.wait_for_more()
+        yield answered
+        answered.wait_for_more()
+    finally:
+        end.set()
+        for thread in clients:
+            thread.join()
+
+
+def wait_until(happened: Callable[[], Any], timeout: float = 60) -> None:
+    deadline = time.monotonic() + timeout
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def address(server: TorchServe) -> str:
+    return server.inference_url.removeprefix("http://")
+
+
+def jvm(server: TorchServe) -> psutil.Process:
+    process = server.process()
+    assert process is not None
+    return process
+
+
+@pytest.fixture
+def pair(make_server: MakeServer) -> Iterator[list[TorchServe]]:
+    """Two nodes."""
+    with ExitStack() as stack:
+        servers = [make_server(), make_server()]
+        for server in servers:
+            server.start()
+            stack.callback(server.stop)
+        for server in servers:
+            server.wait_ready()
+        yield servers
+
+
+def test_what_happens_to_one_node_no_client_notices(pair: list[TorchServe], make_gateway: MakeGateway) -> None:
+    first, second = pair
+    with make_gateway(*pair).running() as gateway:
+
+        def is_healthy(server: TorchServe) -> bool:
+            return gateway.admin.nodes()[address(server)].healthy
+
+        assert is_healthy(first)
+        assert is_healthy(second)
+        with load(gateway) as answered:
+            for worker in first.workers():
+                worker.kill()
+            answered.wait_for_more()
+            wait_until(lambda: len(first.workers()) == 2 and is_healthy(first))
+            with stuck(first):
+                wait_until(lambda: not is_healthy(first))
+                answered.wait_for_more()
+            wait_until(lambda: is_healthy(first))
+            jvm(first).kill()
+            wait_until(lambda: not is_healthy(first))
+            answered.wait_for_more()
+            assert requests.get(f"{gateway.url}/health", timeout=2).status_code == 200
+            first.stop()  # what is left of it
+            first.start()
+            first.wait_ready()
+            wait_until(lambda: is_healthy(first))
+            # Out of the list, restarted, and back: what an operator does to a node elsewhere.
+            gateway.route(Node.of(first), Node.of(second, draining=True))
+            second.stop()
+            second.start()
+            second.wait_ready()
+            gateway.route(Node.of(first), Node.of(second))
+            answered.wait_for_more()
+        assert set(answered.answers) == {200}
+
+
+def test_client_errors_take_no_node_out(pair: list[TorchServe], make_gateway: MakeGateway) -> None:
+    with make_gateway(*pair).running() as gateway:
+        with gateway.session() as session:
+            for _ in range(50):
+                assert session.post(gateway.predict_url, json={}, timeout=TIMEOUT).status_code == 422
+        assert all(state.healthy for state in gateway.admin.nodes().values())
+
+
+def test_model_is_updated_without_an_interruption(checkout: Checkout) -> None:
+    def version() -> str:
+        url = f"{checkout.server.management_url}/models/mnist?customized=true"
+        return str(requests.get(url, timeout=TIMEOUT).json()[0]["customizedMetadata"]["output"]["prediction"])
+
+    code, output = checkout.run("scripts/update")
+    assert code == 1
+    assert "start the service with scripts/serve --gateway" in output
+    code, output = checkout.run("scripts/serve --gateway --detach")
+    assert code == 0, output
+    assert checkout.gateway.predict_url in output
+    assert checkout.run("scripts/reload") == (0, "The gateway uses its settings as they are now.\n")
+    handler = checkout.root / "handler" / "mnist_handler.py"
+    good = handler.read_text()
+    with load(checkout.gateway) as answered:
+        handler.write_text(good.replace('"prediction": "0 to 9"', '"prediction": "0 to nine"'))
+        code, output = checkout.run("scripts/update")
+        assert code == 0, output
+        assert version() == "0 to nine"
+        handler.write_text("import no_such_module\n" + good)
+        code, output = checkout.run("scripts/update")
+        assert code == 1
+        assert "No module named 'no_such_module'" in output
+        assert version() == "0 to nine"
+    assert set(answered.answers) == {200}
+    processes = [jvm(checkout.server), checkout.gateway.process()]
+    assert checkout.run("scripts/stop") == (0, "The service has ended; its ports are free.\n")
+    assert not any(process.is_running() for process in processes if process)

@@ -1,0 +1,142 @@
+"""The gateway from outside: its configuration, its routes and nothing else, and its end."""
+
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.gateway.settings import Address
+from mnist_torchserve.ports import is_taken
+from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import TorchServe
+from tests.support.fixtures import MakeGateway
+from tests.support.gateway_client import PAYLOAD, TIMEOUT, ask, assert_error, assert_refused, parse, predict, talk
+from tests.support.workers import stuck
+
+TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
+
+
+def test_configuration_is_valid_and_uses_nothing_unsettled() -> None:
+    envoy = Path(sys.executable).with_name("envoy")
+    command = [str(envoy), "--mode", "validate", "--log-level", "warning", "-c", str(TEMPLATE)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stderr == "", "Envoy warns of features that are work in progress"
+
+
+def test_configuration_as_it_stands_is_for_the_usual_ports() -> None:
+    config = yaml.safe_load(TEMPLATE.read_text())["static_resources"]
+    ports = re.findall(r"'port_value': (\d+)", str(config))
+    usual = [port for port in ports if port in ("8000", "8001", "8080", "8081")]
+    assert sorted(set(ports)) == sorted(set(usual)) == ["8000", "8001", "8080", "8081"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/predictions/mnist",
+        "/ping",
+        "/models",
+        "/models/mnist",
+        "/metrics",
+        "/api-description",
+        "/v1/models/mnist:explain",
+        "/v1/models/other:predict",
+        "/v2/models/other",
+        "/v2/models/mnist/config",
+        "/v2/repository/index",
+        "/invocations",
+        "/workflows",
+        "/predict/mnist",
+        "/predict/../models",
+        "/predict/%2e%2e/models",
+        "//models",
+        "/Predict",
+        "/stats",
+        "/config_dump",
+        "/quitquitquit",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nothing_else_is_reachable(gateway: Gateway, method: str, path: str) -> None:
+    assert_error(*ask(gateway, method, path), 404)
+
+
+def test_encoded_slash_is_no_way_around(gateway: Gateway) -> None:
+    raw = talk(gateway, b"GET /predict%2f..%2fmodels HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert_error(*parse(raw), 400)
+
+
+PREDICT = ["/predict", "/v1/models/mnist:predict", "/v2/models/mnist/infer"]
+ASK = ["/", "/health", "/v1/models", "/v1/models/mnist", "/v2", "/v2/health/live", "/v2/health/ready"]
+ASK += ["/v2/models/mnist", "/v2/models/mnist/ready"]
+
+
+@pytest.mark.parametrize("path", PREDICT + ASK)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_each_route_has_one_method(gateway: Gateway, method: str, path: str) -> None:
+    allowed = "POST" if path in PREDICT else "GET"
+    response = requests.request(method, gateway.url + path, timeout=TIMEOUT)
+    if method == allowed:
+        assert response.status_code in (200, 400)  # an empty body is no payload
+    else:
+        assert_refused(response, 405)
+        assert response.headers["Allow"] == allowed
+
+
+def test_query_reaches_neither_model_nor_management(gateway: Gateway) -> None:
+    url = f"{gateway.predict_url}?body=x&data=1"
+    answer = requests.post(url, data=PAYLOAD, headers={"Content-Type": "application/json"}, timeout=TIMEOUT)
+    assert answer.json() == predict(gateway).json()
+    health = requests.get(f"{gateway.url}/health?customized=false", timeout=TIMEOUT)
+    assert health.json() == {"status": "healthy", "model_loaded": True}
+
+
+def test_forms_never_reach_torchserve(gateway: Gateway) -> None:
+    answers = [
+        requests.post(gateway.url + path, data=b"%zz=", headers={"Content-Type": form}, timeout=TIMEOUT)
+        for form in ("application/x-www-form-urlencoded", "Multipart/Form-Data; boundary=x")
+        for path in PREDICT
+    ]
+    for answer in answers:
+        assert_refused(answer, 415)
+
+
+def test_end_waits_for_what_was_begun(make_gateway: MakeGateway, node: TorchServe) -> None:
+    active = "http.gateway.downstream_rq_active"
+    with make_gateway(node).running() as gateway, ThreadPoolExecutor(2) as pool:
+        url = gateway.predict_url
+        with stuck(node):
+            answer = pool.submit(predict, gateway)
+            while gateway.admin.stats(active).get(active) != 1:
+                time.sleep(0.01)
+            ended = pool.submit(gateway.stop)
+            while is_taken(gateway.settings.listen.port):
+                time.sleep(0.01)
+            assert not ended.done()
+        assert answer.result().status_code == 200
+        assert answer.result().headers["Connection"] == "close"
+        assert ended.result()
+        with pytest.raises(requests.ConnectionError):
+            requests.post(url, data=PAYLOAD, timeout=TIMEOUT)
+
+
+def test_bad_input_is_asked_of_torchserve_once(gateway: Gateway) -> None:
+    """TorchServe resets the connection after each error: no reason to send the same again."""
+    before = gateway.admin.stats("cluster.inference.upstream_rq_retry", "cluster.inference.upstream_rq_total")
+    statuses = [predict(gateway, "{}").status_code for _ in range(200)]
+    after = gateway.admin.stats(*before)
+    assert statuses == [422] * 200
+    assert [int(after[name]) - int(count) for name, count in before.items()] == [0, 200]
+
+
+def test_address_is_written_with_its_port() -> None:
+    for text in ("127.0.0.1:8000", "[::1]:8000", "torchserve:8080"):
+        assert str(Address.parse(text)) == text

@@ -1,0 +1,324 @@
+"""scripts/loadtest: its verdict on services that are right, wrong, gone, or overtaken; and what bad use is told."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_torchserve.contract import Deployment
+from mnist_torchserve.loadtest import history, objectives, verdict
+from mnist_torchserve.project import ROOT
+from tests.support import stub
+from tests.support.stub import Stub
+
+PERFORMANCETESTS = ROOT / "tests" / "performancetests"
+
+# A profile of two seconds in place of minutes; the rest as in our own file.
+SHORT = """
+[profile.short]
+summary = "a short one"
+locustfile = "{locustfile}"
+users = {users}
+spawn_rate = 100
+run_time = {seconds}
+{more}
+[profile.short.endpoints."POST /predict"]
+{endpoint}
+"""
+
+
+@pytest.fixture
+def service_stub() -> Iterator[Stub]:
+    with stub.running() as running:
+        yield running
+
+
+def write_objectives(folder: Path, endpoint: str, **changes: Any) -> Path:
+    """A file of objectives with the profile `short`."""
+    locustfile = PERFORMANCETESTS / changes.pop("locustfile", "locustfile.py")
+    values = {"users": 4, "seconds": 3, "more": "", **changes}
+    ours = (PERFORMANCETESTS / "objectives.toml").read_text()
+    file = folder / "objectives.toml"
+    file.write_text(ours + SHORT.format(locustfile=locustfile, endpoint=endpoint, **values))
+    return file
+
+
+def loadtest(folder: Path, *arguments: object, **variables: str) -> tuple[int, str]:
+    """Run scripts/loadtest with its files in `folder`: its exit code, and all that it printed."""
+    files = ["--results", folder / "results", "--history", folder / "history.jsonl"]
+    command = [sys.executable, ROOT / "scripts" / "loadtest", *files, *arguments]
+    done = subprocess.run(
+        [str(word) for word in command],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def on(stub: Stub, objectives: Path) -> list[object]:
+    return ["--host", stub.url, "--profile", "short", "--objectives", objectives]
+
+
+def result(folder: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((folder / "results" / "result.json").read_text())
+    return read
+
+
+def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp_path: Path) -> None:
+    file = write_objectives(
+        tmp_path, "failure_ratio = 0\np99 = 10_000", locustfile="mixed.py", users=20, more="recognised = 0.9"
+    )
+    host = deployment.root.removesuffix("/ping").removesuffix("/")
+    code, output = loadtest(tmp_path, "--profile", "short", "--objectives", file, "--host", host)
+    assert code == 0, output
+    assert "PASS: 3 of 3 objectives met" in output
+    endpoints = result(tmp_path)["run"]["endpoints"]
+    assert {"POST /predict", "POST /predict (400)", "POST /predict (422)"} <= endpoints.keys()
+    assert endpoints["total"]["failures"] == 0
+    names = {path.name for path in (tmp_path / "results").iterdir()}
+    assert {"locust_stats.csv", "report.html", "result.json", "over_time.png"} <= names
+    [line] = history.read(tmp_path / "history.jsonl")
+    assert (line["profile"], line["verdict"]) == ("short", "PASS")
+
+
+def test_objectives_that_are_not_met_fail(service_stub: Stub, tmp_path: Path) -> None:
+    """The stub answers every digit with 7: no failure of a request, and yet no good service."""
+    file = write_objectives(tmp_path, "p99 = 0\nfailure_ratio = 0\nmin_rps = 0.1", more="recognised = 0.9")
+    code, output = loadtest(tmp_path, *on(service_stub, file))
+    assert code == 1, output
+    assert "FAIL  POST /predict p99 " in output
+    assert "PASS  POST /predict failure ratio" in output
+    assert "PASS  POST /predict throughput" in output
+    assert "FAIL  digits recognised" in output
+    assert "FAIL: 2 of 4 objectives met" in output
+
+
+def test_wrong_answers_are_seen() -> None:
+    """In a process of its own, since Locust changes the standard library of the one that imports it."""
+    answers = [
+        {"prediction": 7, "confidence": 0.9},
+        {"prediction": 10, "confidence": 0.9},
+        {"prediction": 7, "confidence": 1.1},
+        {"prediction": "7", "confidence": 0.9},
+        {"prediction": 7},
+        [7, 0.9],
+    ]
+    bodies = [json.dumps(answer).encode() for answer in answers] + [b"seven"]
+    code = f"import users; print([users.read(body) is None for body in {bodies}])"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=PERFORMANCETESTS, capture_output=True, text=True)
+    assert shown.stdout.strip() == str([False] + [True] * 6), shown.stderr
+
+
+def test_service_that_answers_wrongly_fails(service_stub: Stub, tmp_path: Path) -> None:
+    service_stub.answers["/health"] = {"status": "unhealthy", "model_loaded": False}
+    service_stub.answers["/predict"] = {"prediction": 7}
+    code, output = loadtest(tmp_path, *on(service_stub, write_objectives(tmp_path, "failure_ratio = 0")))
+    assert code == 1, output
+    assert "FAIL  POST /predict failure ratio" in output
+    assert 'wrong answer: 200 {"prediction": 7}' in output
+
+
+def test_service_that_goes_down_fails(service_stub: Stub, tmp_path: Path) -> None:
+    service_stub.answers_left = 10
+    code, output = loadtest(tmp_path, *on(service_stub, write_objectives(tmp_path, "failure_ratio = 0")))
+    assert code == 1, output
+    assert "FAIL  POST /predict failure ratio" in output
+
+
+def test_saturated_generator_gives_no_verdict(service_stub: Stub, tmp_path: Path) -> None:
+    """Locust's own warning, its threshold lowered so that a busy machine reaches it as well."""
+    locustfile = tmp_path / "saturated.py"
+    locustfile.write_text(
+        f"import sys; sys.path.insert(0, {str(PERFORMANCETESTS)!r})\n"
+        "import locust.runners\n"
+        "from locustfile import StressTestUser\n"
+        "import recorder\n"
+        "locust.runners.CPU_MONITOR_INTERVAL = 0.2\n"
+        "locust.runners.CPU_WARNING_THRESHOLD = 0\n"
+    )
+    file = write_objectives(tmp_path, "failure_ratio = 0", locustfile=locustfile)
+    code, output = loadtest(tmp_path, *on(service_stub, file))
+    assert code == 3, output
+    assert "NO VERDICT" in output
+    assert not (tmp_path / "history.jsonl").exists()
+
+
+def test_climb_finds_the_breaking_point(service_stub: Stub, tmp_path: Path) -> None:
+    service_stub.most_connections = 15
+    file = write_objectives(tmp_path, "failure_ratio = 0", locustfile="breaking_point.py", users=100)
+    text = file.read_text()
+    for key, value in {"first": 10, "factor": 2, "settle": 0, "hold": 1, "recovered": 1000}.items():
+        text = re.sub(f"(?m)^{key} = .*", f"{key} = {value}", text)
+    file.write_text(text)
+    code, output = loadtest(tmp_path, *on(service_stub, file))
+    assert code == 0, output
+    climb = result(tmp_path)["run"]["climb"]
+    assert [(step["users"], step["held"]) for step in climb["steps"]] == [(10, True), (20, False)]
+    assert climb["sustained"]["users"] == 10
+    assert climb["saturated"] == "the queue"
+    assert (tmp_path / "results" / "climb.png").is_file()
+
+
+def test_versions_that_disagree_fail(service_stub: Stub, tmp_path: Path) -> None:
+    service_stub.answers |= {
+        "/predictions/mnist/1.0": {"prediction": 7, "confidence": 0.9},
+        "/predictions/mnist/2.0": {"prediction": 3, "confidence": 0.6},
+    }
+    code, output = loadtest(tmp_path, "--compare", "1.0", "2.0", "--host", service_stub.url, "--run-time", 4)
+    assert code == 1, output
+    assert "FAIL  equal predictions" in output
+    assert "FAIL  confidence in digits, moved" in output
+    assert "0.3 (0.9000 → 0.6000)" in output
+
+
+def test_locust_alone_needs_no_numpy_and_judges_too(service_stub: Stub, tmp_path: Path) -> None:
+    """The command of the seed document, on a machine that has Locust and nothing else of ours."""
+    (tmp_path / "numpy.py").write_text("raise ImportError('there is no NumPy here')")
+    file = write_objectives(tmp_path, "failure_ratio = 0\np99 = 0")
+    command = [
+        *(sys.executable, "-m", "locust", "-f", "tests/performancetests/locustfile.py", "--headless"),
+        *("--users", "10", "--spawn-rate", "10", "--run-time", "3s", "--host", service_stub.url),
+        *("--csv", str(tmp_path / "locust"), "--verdict", "short", "--objectives", str(file)),
+    ]
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    assert "FAIL  POST /predict p99" in done.stderr
+    assert "PASS  POST /predict failure ratio" in done.stderr
+    assert "POST,/predict," in (tmp_path / "locust_stats.csv").read_text()
+
+
+BAD_USE = {
+    "no server": (["--host", "http://127.0.0.1:9"], "No service answers at http://127.0.0.1:9: start ours"),
+    "no address": (["--host", "somewhere"], "'somewhere' is no address"),
+    "unknown profile": (["--profile", "sead"], "There is no profile `sead`: choose one of seed, ci,"),
+    "no objectives": (["--objectives", "/nowhere.toml"], "The objectives /nowhere.toml cannot be read: "),
+    "no history": (["--trend"], "There is no history at "),
+}
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_USE.values(), ids=BAD_USE)
+def test_bad_use_gets_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    code, output = loadtest(tmp_path, *arguments)
+    assert code == 2
+    assert sentence in output
+    assert len(output.splitlines()) == 1
+
+
+def test_missing_locust_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as util\nfind = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'locust' else find(name, *rest)\n"
+    )
+    code, output = loadtest(tmp_path, PYTHONPATH=str(tmp_path))
+    assert code == 2
+    assert output.startswith("Locust is missing from ")
+
+
+WRONG_OBJECTIVES = {
+    "no TOML": ("profile =", "are no TOML"),
+    "unknown key": ("p98 = 3", "has the unknown key `p98`; known are mean, p50, p95"),
+    "no number": ('p99 = "30 ms"', "has `p99 = '30 ms'`; a number from 0 on is expected"),
+}
+
+
+@pytest.mark.parametrize(("endpoint", "sentence"), WRONG_OBJECTIVES.values(), ids=WRONG_OBJECTIVES)
+def test_wrong_objectives_are_refused(tmp_path: Path, endpoint: str, sentence: str) -> None:
+    with pytest.raises(objectives.ObjectivesError) as error:
+        objectives.load(write_objectives(tmp_path, endpoint))
+    assert sentence in str(error.value)
+
+
+def made_run(value: float, rps: float = 100, baseline: float | None = None, **changes: str) -> dict[str, Any]:
+    return {
+        "date": "2026-01-01T00:00:00+00:00",
+        "commit": "abc",
+        "machine": "a machine",
+        "profile": "seed",
+        "verdict": "PASS",
+        "figures": {"GET /": {"rps": 1}, "POST /predict": {"mean": value, "p95": 2 * value, "rps": rps}},
+        "baseline_ratio": baseline,
+        **changes,
+    }
+
+
+STEADY = [made_run(value, baseline=0.1) for value in (5, 6, 5.5, 40, 5)]  # one outlier does not move the median
+
+
+@pytest.mark.parametrize(
+    ("latest", "worse"),
+    [
+        (made_run(6, baseline=0.1), set()),
+        (made_run(3, rps=300, baseline=0.05), set()),
+        (made_run(8, baseline=0.1), {"mean", "p95"}),
+        (made_run(5, rps=70, baseline=0.1), {"throughput"}),
+        (made_run(5, baseline=0.2), {"ratio to baseline"}),
+    ],
+)
+def test_regression_is_seen_by_ratio(latest: dict[str, Any], worse: set[str]) -> None:
+    findings = history.regressions([*STEADY, latest], objectives.load().trend)
+    assert len(findings) == 4
+    named = {finding.subject.removeprefix("seed: ").partition(" ÷")[0] for finding in findings if not finding.met}
+    assert named == worse
+
+
+def test_two_earlier_runs_are_too_few_to_judge() -> None:
+    assert history.regressions([*STEADY[:2], made_run(50)], objectives.load().trend) == []
+
+
+def test_trend_judges_each_machine_by_itself_and_draws(tmp_path: Path) -> None:
+    file = tmp_path / "history.jsonl"
+    elsewhere = [made_run(50, machine="a slower one") for _ in range(5)]
+    for line in [*STEADY, *elsewhere]:
+        history.append(file, line)
+    code, output = loadtest(tmp_path, "--trend")
+    assert code == 0, output
+    assert "PASS: no regression" in output
+    history.append(file, made_run(9))
+    code, output = loadtest(tmp_path, "--trend")
+    assert code == 1, output
+    assert "FAIL  seed: mean ÷ median of 5" in output
+    assert (tmp_path / "trend.png").read_bytes().startswith(b"\x89PNG")
+
+
+def soaked(**last: float) -> dict[str, Any]:
+    """A soak of 40 samples whose last quarter differs from the rest."""
+    steady = {"jvm_memory": 400.0, "worker_memory": 300.0, "open_files": 200.0, "p95": 5.0}
+    rows = [{**steady, "t": t, **(last if t >= 30 else {})} for t in range(40)]
+    return {
+        "endpoints": {},
+        "tally": {},
+        "footprint": rows,
+        "samples": [{"t": row["t"], "endpoints": {"POST /predict": {"p95": row["p95"]}}} for row in rows],
+    }
+
+
+@pytest.mark.parametrize(
+    ("last", "growing"),
+    [
+        ({}, None),
+        ({"jvm_memory": 430.0, "open_files": 210.0, "p95": 6.0}, None),
+        ({"jvm_memory": 500.0}, "JVM's memory, MiB"),
+        ({"worker_memory": 400.0}, "workers' memory, MiB"),
+        ({"open_files": 300.0}, "open files"),
+        ({"p95": 9.0}, "p95 of /predict, ms"),
+    ],
+)
+def test_soak_fails_on_growth(last: dict[str, float], growing: str | None) -> None:
+    findings = verdict.judge(objectives.load(), "soak", soaked(**last))
+    growth = {
+        finding.subject.removeprefix("growth of "): finding.met for finding in findings if "growth" in finding.subject
+    }
+    assert len(growth) == 4
+    grown = [subject for subject, met in growth.items() if not met]
+    assert grown == ([growing] if growing else [])

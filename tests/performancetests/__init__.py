@@ -1,1 +1,0 @@
-"""Load tests, and what makes the model cheap to serve."""

@@ -1,0 +1,97 @@
+"""TorchServe's gRPC, asked by a client that is made from TorchServe's own proto."""
+
+import importlib
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import ts
+from PIL import Image
+
+from mnist_torchserve.service import TorchServe
+from tests.support.fixtures import Sample
+
+TIMEOUT = 15  # s
+
+
+class Stub:
+    """TorchServe's inference API by gRPC, made from the proto in TorchServe's own jar."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        with zipfile.ZipFile(Path(ts.__file__).parent / "frontend" / "model-server.jar") as jar:
+            for name in ("proto/inference.proto", "google/rpc/status.proto"):
+                jar.extract(name, folder)
+        command = [sys.executable, "-m", "grpc_tools.protoc", "-Iproto", "-I.", "--python_out=.", "--grpc_python_out=."]
+        subprocess.run([*command, "proto/inference.proto", "google/rpc/status.proto"], cwd=folder, check=True)
+        self.channel = grpc.insecure_channel(address)
+        self._messages = importlib.import_module("inference_pb2")
+        self._stub = importlib.import_module("inference_pb2_grpc").InferenceAPIsServiceStub(self.channel)
+
+    def predict(self, **fields: bytes) -> Any:
+        """The answer's document."""
+        return json.loads(self._stub.Predictions(self._request(fields), timeout=TIMEOUT).prediction)
+
+    def stream(self, **fields: bytes) -> list[Any]:
+        """The documents of an answer in pieces."""
+        return [
+            json.loads(piece.prediction)
+            for piece in self._stub.StreamPredictions(self._request(fields), timeout=TIMEOUT)
+        ]
+
+    def _request(self, fields: dict[str, bytes]) -> Any:
+        return self._messages.PredictionsRequest(model_name="mnist", input=fields)
+
+
+@pytest.fixture(scope="module")
+def grpc_api(node: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
+    _, _, _, port, _ = node.ports
+    folder = tmp_path_factory.mktemp("proto")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        stub = Stub(f"127.0.0.1:{port}", folder)
+        with stub.channel:
+            yield stub
+
+
+def test_grpc_predicts_from_all_that_it_can_carry(grpc_api: Stub, sample: Sample) -> None:
+    row, label = sample[0][0], int(sample[1][0])
+    file = BytesIO()
+    Image.fromarray(np.rint(row * 255).astype(np.uint8).reshape(28, 28)).save(file, "PNG")
+    body = json.dumps({"data": row.tolist()}).encode()
+    answers = [grpc_api.predict(body=body), grpc_api.predict(data=body), grpc_api.predict(data=file.getvalue())]
+    assert answers[0]["prediction"] == label
+    assert answers[1:] == answers[:1] * 2
+    several = json.dumps({"instances": [row.tolist()] * 2}).encode()
+    assert grpc_api.predict(data=several) == {"predictions": answers[:2]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"body": b"seven"}, 400, "Expected JSON"),
+        ({"data": b'{"data": [0.0]}'}, 422, "Expected 784 numbers, got 1"),
+        ({"data": b"\x89PNG\r\n\x1a\n"}, 400, "Expected a whole PNG or JPEG"),
+        ({"image": b""}, 415, "Expected"),
+    ],
+)
+def test_grpc_has_the_code_in_the_body(grpc_api: Stub, fields: dict[str, bytes], code: int, words: str) -> None:
+    """TorchServe drops the status of a gRPC answer: each is OK."""
+    error = grpc_api.predict(**fields)
+    assert error["code"] == code
+    assert words in error["message"]
+
+
+def test_grpc_stream_is_one_answer_and_costs_no_worker(grpc_api: Stub, node: TorchServe, sample: Sample) -> None:
+    body = json.dumps({"data": sample[0][0].tolist()}).encode()
+    before = {worker.pid for worker in node.workers()}
+    for fields in ({"body": body}, {"data": body}, {"body": b"seven"}):
+        assert grpc_api.stream(**fields) == [grpc_api.predict(**fields)]
+    assert {worker.pid for worker in node.workers()} == before

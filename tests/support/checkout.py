@@ -1,0 +1,97 @@
+"""A copy of this checkout as another user might have it: elsewhere, on other ports, under a difficult name."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import TorchServe, java
+from mnist_torchserve.waiting import wait_until
+from tests.support import bootstrap, environments
+
+USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000", "8001")
+
+# What is no part of it, or what other tests are writing meanwhile.
+_LEFT_OUT = (
+    ".git",
+    ".venv",
+    ".data",
+    ".run",
+    "logs",
+    "results",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    "key_file.json",
+    ".building-*",
+)
+
+
+class Checkout:
+    """Copy of the repository in `root`, its servers on `ports` in place of the usual ones."""
+
+    def __init__(self, root: Path, ports: list[int]) -> None:
+        self.root = root
+        self._ports = dict(zip(USUAL_PORTS, map(str, ports), strict=True))
+        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        environments.of_checkout(root)
+        (root / ".venv" / "installed").write_text(bootstrap.load(root)._wanted())
+        config, settings = root / "config.properties", root / "deploy" / "gateway" / "settings.toml"
+        for file in (config, settings):
+            file.write_text(self.on_own_ports(file.read_text()))
+        # Short, as a worker's socket lies in it; and for this copy alone, as TorchServe keeps its PID file there.
+        self._temporary = tempfile.mkdtemp(prefix="mnist-test-")
+        self.server = TorchServe(config, root / ".run")
+        self.gateway = Gateway(self.server, settings=settings, home=root / ".run" / "gateway")
+
+    def on_own_ports(self, text: str) -> str:
+        """A command or a setting, with the copy's ports in place of the usual ones."""
+        return re.sub(rf"\b({'|'.join(USUAL_PORTS)})\b", lambda match: self._ports[match[0]], text)
+
+    def close(self) -> None:
+        """Stop what still runs in the copy."""
+        self.gateway.stop()
+        self.server.stop()
+        shutil.rmtree(self._temporary)
+
+    def popen(self, command: str) -> subprocess.Popen[str]:
+        """Start a command line as typed in the root with the environment activated.
+
+        Its output goes to a file, since a server in the background would keep a pipe open.
+        """
+        variables = {**os.environ, "PATH": os.pathsep.join([f"{self.root}/.venv/bin", os.environ["PATH"]])}
+        variables |= {"JAVA_HOME": java.home(), "TMPDIR": self._temporary, "TEMP": self._temporary}
+        with open(self.root / "output", "w") as output:
+            return subprocess.Popen(
+                ["bash", "-c", command],
+                cwd=self.root,
+                env=variables,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def run(self, command: str, timeout: float = 120) -> tuple[int, str]:
+        """Run a command line to its end: its exit code, and all that it printed."""
+        process = self.popen(command)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        return code, self.output()
+
+    def output(self) -> str:
+        """What the last command has printed so far."""
+        return (self.root / "output").read_text()
+
+    def wait_for_output(self, words: str, times: int = 1) -> None:
+        """Wait until the last command has printed this, so often."""
+        try:
+            wait_until(lambda: self.output().count(words) >= times, 90, f"{words!r} in the output")
+        except TimeoutError as error:
+            raise AssertionError(f"{error}:\n{self.output()}") from None

@@ -1,0 +1,64 @@
+"""What the gateway's tests ask it, as HTTP and as bytes, and what an error of it looks like."""
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+from typing import Any
+
+import requests
+
+from mnist_torchserve.gateway import Gateway
+
+PAYLOAD = json.dumps({"data": [0.0] * 784})
+TIMEOUT = 15  # s
+
+
+def predict(gateway: Gateway, body: str | bytes = PAYLOAD, **headers: str) -> requests.Response:
+    sent = {"Content-Type": "application/json"} | headers
+    return requests.post(gateway.predict_url, data=body, headers=sent, timeout=TIMEOUT)
+
+
+def get_from(address: str, gateway: Gateway) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """GET / as a client with this address, one of the many that loopback has."""
+    return ask(gateway, "GET", "/", source_address=(address, 0))
+
+
+def ask(gateway: Gateway, method: str, path: str, **options: Any) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """Ask for a path exactly as it is written."""
+    listen = gateway.settings.listen
+    connection = http.client.HTTPConnection(listen.host, listen.port, timeout=TIMEOUT, **options)
+    with contextlib.closing(connection):
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+def talk(gateway: Gateway, *said: bytes) -> bytes:
+    """Send bytes on a connection of their own, and read until the gateway closes it."""
+    with socket.create_connection(gateway.settings.listen, TIMEOUT) as connection:
+        for piece in said:
+            connection.sendall(piece)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def assert_error(status: int, headers: Any, body: bytes | str, expected: int) -> None:
+    assert status == expected
+    assert headers["Content-Type"] == "application/json"
+    error = json.loads(body)
+    assert set(error) == {"code", "type", "message"}
+    assert error["code"] == expected
+    assert error["type"].endswith("Exception")
+    assert re.fullmatch(r"\S.*\. \S.*\.", error["message"]), "what is wrong, and how to mend it"
+
+
+def assert_refused(response: requests.Response, expected: int) -> None:
+    assert_error(response.status_code, response.headers, response.content, expected)
+
+
+def parse(raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    """An HTTP/1 response: status, headers with their names as in Content-Type, and body."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return int(status.split()[1]), {k.title(): v for k, v in (line.split(": ", 1) for line in lines)}, body
