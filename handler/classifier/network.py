@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .contract import CLASSES, PIXELS, SIDE
+from .types import CLASSES, PIXELS, SIDE
 
 NOT_A_DIGIT = CLASSES  # index of the eleventh logit
 

@@ -17,11 +17,11 @@ import msgspec
 import numpy as np
 import simdjson
 
-from .contract import PIXELS, Body, Pixels, Refusal
-from .documents import SHAPE, convert
+from .json_document import SHAPE, convert
+from .types import PIXELS, Body, Pixels, Refusal
 
 
-class _Payload(msgspec.Struct):
+class _ImageDocument(msgspec.Struct):
     data: list[float]
 
 
@@ -54,7 +54,7 @@ def read_plain(body: bytes, row: Pixels) -> bool:
 def read_document(document: Any, row: Pixels) -> None:
     """Write the numbers under `data` in a JSON document into `row`, not yet checked for their range."""
     try:
-        values = convert(document, _Payload, "$").data
+        values = convert(document, _ImageDocument, "$").data
     except Refusal as refusal:
         raise Refusal(refusal.reason, f"{refusal} {SHAPE}") from None
     if len(values) != PIXELS:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-from .contract import CLASSES, PIXELS, Pixels, Probabilities
+from .types import CLASSES, PIXELS, Pixels, Probabilities
 
 ONNX_FILE = "mnist.onnx"
 TORCH_FILE = "mnist.pt"

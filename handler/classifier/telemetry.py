@@ -26,7 +26,7 @@ import psutil
 from numpy.typing import NDArray
 
 from .cache import ResponseCache
-from .contract import CLASSES, REASONS, Probabilities, Refusals
+from .types import CLASSES, REASONS, Probabilities, Refusals
 
 CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 BATCH_SIZE = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -52,7 +52,7 @@ class BatchRecord(NamedTuple):
     inference: float  # s
 
 
-class _Counts(NamedTuple):
+class _BatchCounts(NamedTuple):
     """What remains to be counted of a batch. No refusal is in it, for its traceback holds the request's body."""
 
     size: int
@@ -62,7 +62,7 @@ class _Counts(NamedTuple):
     inference: float  # s
 
 
-class Recorder:
+class Reporter:
     """The metrics of one worker.
 
     Args:
@@ -74,7 +74,7 @@ class Recorder:
         self._version = version
         self._cache = cache
         self._hits = 0  # of the cache, that have been reported
-        self._batches: deque[_Counts] = deque()
+        self._batches: deque[_BatchCounts] = deque()
 
     def observe(self, batch: BatchRecord) -> None:
         """Count a batch. It is only laid aside here, since its clients still wait."""
@@ -82,7 +82,7 @@ class Recorder:
         if batch.refusals:
             answered = np.delete(answered, list(batch.refusals), axis=0)
             refusals = [_refusal(refusal.status, refusal.reason) for refusal in batch.refusals.values()]
-        self._batches.append(_Counts(len(batch.probabilities), answered, refusals, batch.decode, batch.inference))
+        self._batches.append(_BatchCounts(len(batch.probabilities), answered, refusals, batch.decode, batch.inference))
 
     def start(self, period: float) -> None:
         """Report every `period` s, for as long as the worker lives, and when it ends."""
@@ -120,7 +120,7 @@ def _line(series: Series, value: float, kind: str, *more_labels: str) -> str:
     return f"[METRICS]{series.name}.Count:{value}|#{labels}|#type:{kind}"
 
 
-def _sums(batches: Sequence[_Counts]) -> Counter[Series]:
+def _sums(batches: Sequence[_BatchCounts]) -> Counter[Series]:
     """What the batches add to every counter."""
     sums: Counter[Series] = Counter()
     if not batches:
@@ -139,7 +139,7 @@ def _sums(batches: Sequence[_Counts]) -> Counter[Series]:
 
 def _zeros() -> dict[Series, float]:
     """Every series that is known before anything has happened."""
-    nothing = _Counts(0, np.zeros((1, CLASSES), np.float32), [], 0, 0)
+    nothing = _BatchCounts(0, np.zeros((1, CLASSES), np.float32), [], 0, 0)
     refusals = [_refusal(status, reason) for reason, status in REASONS.items()]
     return dict.fromkeys([*_sums([nothing]), *refusals, Series("mnist_cache_hits_total")], 0)
 

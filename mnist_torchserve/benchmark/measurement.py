@@ -19,12 +19,11 @@ import torch
 from numpy.typing import NDArray
 
 from classifier import batch, runtime
-from classifier.contract import PIXELS, Model, Request
+from classifier.types import PIXELS, Model, Request
 from mnist_torchserve.client import digits, weights
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.waiting import wait_until
-
 from . import contestants, wrk
 from .contestants import Contestant, Running
 

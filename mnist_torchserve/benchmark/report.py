@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from mnist_torchserve import machine
 from mnist_torchserve.markdown import table
-
 from .measurement import CONNECTIONS, FASTAPI, FORWARD_SIZES, GATEWAY, OURS, PLAIN, ROWS, UNBATCHED, Measurement
 
 

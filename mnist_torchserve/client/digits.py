@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.contract import PIXELS, SIDE
+from classifier.types import PIXELS, SIDE
 from mnist_torchserve import contract
 
 Levels = NDArray[np.uint8]

@@ -8,8 +8,8 @@ import io
 import numpy as np
 
 from classifier import batch, images
-from classifier.contract import PIXELS, SIDE, Model, Pixels, Refusal, Request
 from classifier.payload import refuse_out_of_range
+from classifier.types import PIXELS, SIDE, Model, Pixels, Refusal, Request
 
 _NUMPY = b"\x93NUMPY"
 _SHAPES = ((PIXELS,), (SIDE, SIDE))

@@ -6,8 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from classifier.contract import SIDE, Pixels, Refusal
-
+from classifier.types import SIDE, Pixels, Refusal
 from . import digits
 
 UNSURE = 0.5  # confidence below which there may be no digit at all

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import requests
 
-from classifier.contract import Pixels, Probabilities
 from classifier.runtime import Runtime
+from classifier.types import Pixels, Probabilities
 from mnist_torchserve.contract import Answer
 
 CONNECTIONS = 8

@@ -16,7 +16,6 @@ from mnist_torchserve.client import digits
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import Archive
-
 from . import command_line
 
 PAGE = ROOT / "docs" / "benchmarks.md"

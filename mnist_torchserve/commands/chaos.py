@@ -24,10 +24,9 @@ from mnist_torchserve.faults import catalog, mixture, overload, report, trial
 from mnist_torchserve.faults.account import Ending
 from mnist_torchserve.faults.catalog import FAULTS, Fault, NotPossibleError
 from mnist_torchserve.faults.report import ChaosRun
-from mnist_torchserve.faults.rig import GATEWAY, TORCHSERVE, Rig
+from mnist_torchserve.faults.testbed import GATEWAY, TORCHSERVE, Testbed
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import Archive
-
 from . import command_line, say
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -95,23 +94,23 @@ def disturb(run: ChaosRun, faults: Sequence[Fault], extent: Extent, *, with_mixt
         return
     with tempfile.TemporaryDirectory(prefix="mnist-chaos-") as folder, catalog.small_disk(Path(folder)):
         say("starting the service")
-        with (rig := Rig(Path(folder))).running():
-            trial.warm_up(rig)
+        with (testbed := Testbed(Path(folder))).running():
+            trial.warm_up(testbed)
             for fault in faults:
                 try:
                     for face in fault.faces:
                         if face in extent.faces:
-                            inflict(run, fault, face, rig)
+                            inflict(run, fault, face, testbed)
                 except NotPossibleError as error:
                     run.impossible.append(f"{fault.summary}: {error}")
                     say(run.impossible[-1])
             for face in extent.faces if with_mixture else ():
                 say(f"{MIXTURE}, {face}: {extent.exchanges:,} exchanges")
-                run.mixtures.append(mixture.run(face, rig, extent.exchanges, Progress(extent.exchanges)))
+                run.mixtures.append(mixture.run(face, testbed, extent.exchanges, Progress(extent.exchanges)))
 
 
-def inflict(run: ChaosRun, fault: Fault, face: str, rig: Rig) -> None:
-    ended = trial.run(fault, face, rig)
+def inflict(run: ChaosRun, fault: Fault, face: str, testbed: Testbed) -> None:
+    ended = trial.run(fault, face, testbed)
     run.trials.append(ended)
     counts = ", ".join(f"{ended.account.count(ending):,} {ending}" for ending in Ending)
     say(f"{fault.name}, {face}: {counts}; as before after {ended.slowest():.1f} s")

@@ -11,8 +11,7 @@ from pathlib import Path
 from classifier import runtime
 from mnist_torchserve.client import weights
 from mnist_torchserve.project import MODEL_STORE
-from mnist_torchserve.training import card, dataset, evaluation, export, image_accuracy, targets
-
+from mnist_torchserve.training import dataset, evaluation, export, image_accuracy, model_card, targets
 from . import command_line
 
 
@@ -45,7 +44,7 @@ def evaluate(folder: Path, test: dataset.Split) -> int:
     told = export.read_torch(folder)[1]
     measured = evaluation.evaluate(folder, test).figures
     figures, seeds = {**told["metrics"], **measured}, list(told["seeds"].values())
-    print(targets.table(figures, seeds), card.details(figures), sep="\n\n")
+    print(targets.table(figures, seeds), model_card.details(figures), sep="\n\n")
     missed = targets.missed(figures, seeds)
     verdict = f"missed: {', '.join(missed)}" if missed else "every target met"
     print(f"\nSeed {told['seed']}, {verdict}.")

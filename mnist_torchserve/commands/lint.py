@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from mnist_torchserve.project import ROOT
-
 from . import command_line
 
 _PYTHON = ("handler", "mnist_torchserve", "scripts/bootstrap.py", "tests")

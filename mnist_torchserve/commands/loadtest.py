@@ -29,7 +29,6 @@ from mnist_torchserve.loadtest.run import LoadTarget
 from mnist_torchserve.loadtest.verdict import PREDICT, Finding, Record, Verdict
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
-
 from . import command_line, interrupt_on_termination
 
 BAD_USE = 2

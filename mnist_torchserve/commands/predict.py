@@ -15,12 +15,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-from classifier.contract import Pixels, Refusal
+from classifier.types import Pixels, Refusal
 from mnist_torchserve.client import files
-from mnist_torchserve.client.asking import Client
+from mnist_torchserve.client.inference import Client
 from mnist_torchserve.client.terminal import Terminal
 from mnist_torchserve.daemon import ServiceError
-
 from . import command_line
 
 

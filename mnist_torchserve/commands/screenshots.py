@@ -12,9 +12,8 @@ from playwright.sync_api import Error
 
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
-from mnist_torchserve.gateway.browser import STROKES, DemoPage, chromium
+from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, chromium
 from mnist_torchserve.project import ROOT
-
 from . import command_line
 
 DIGIT = 3

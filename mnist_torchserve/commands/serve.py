@@ -17,7 +17,6 @@ from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.project import EXAMPLE, ROOT
 from mnist_torchserve.service import Archive, TorchServe
-
 from . import command_line, interrupt_on_termination
 
 SHOWN = 5  # digits

@@ -16,7 +16,6 @@ from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.status import overview
 from mnist_torchserve.status.observation import Observation
 from mnist_torchserve.status.scrape import Interval
-
 from . import command_line
 
 SECONDS = 5.0

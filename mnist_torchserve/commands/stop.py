@@ -5,7 +5,6 @@ import sys
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe
-
 from . import command_line
 
 

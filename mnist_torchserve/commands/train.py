@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 from mnist_torchserve.project import ROOT
-from mnist_torchserve.training import campaign, card, dataset, pictures, story, targets
+from mnist_torchserve.training import campaign, dataset, model_card, pictures, provenance, targets
 from mnist_torchserve.training.fit import Configuration
-
 from . import command_line, interrupt_on_termination
 
 
@@ -30,7 +29,7 @@ def main() -> int:
         return 1
     configuration = Configuration(epochs=options.epochs)
     work = ROOT / ".run" / "training"
-    now = story.begin(work / "story.json", configuration, digits)
+    now = provenance.begin(work / "story.json", configuration, digits)
     seeds = ", ".join(map(str, options.seeds))
     print(f"Training seeds {seeds} on {len(digits.train.labels):,} digits, a thread each, on {now['machine']}.")
     print("Drawing what is no digit takes the first minute.", flush=True)
@@ -46,7 +45,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
     told = campaign.publish(chosen, outcomes, now, model_dir)
     pictures.draw(chosen, outcomes, digits.test, docs / "model_card")
-    (docs / "model_card.md").write_text(card.text(told), encoding="utf-8")
+    (docs / "model_card.md").write_text(model_card.text(told), encoding="utf-8")
     figures = list(told["seeds"].values())
     print(targets.table(told["metrics"], figures))
     print(f"Seed {chosen.seed} has the lowest NLL on validation.")

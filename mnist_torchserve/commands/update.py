@@ -12,7 +12,6 @@ from pathlib import Path
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway, Node
 from mnist_torchserve.service import Archive, TorchServe
-
 from . import command_line
 
 

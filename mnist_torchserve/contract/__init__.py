@@ -7,7 +7,7 @@ comes from the code that is served: what is expected is said independently of it
 from .answers import Answer
 from .bad_inputs import BAD_INPUTS, MAX_BODY, BadInput
 from .deployment import TIMEOUT, Deployment
-from .images import CLASSES, PIXELS, blank, sample
+from .sample import CLASSES, PIXELS, blank, sample
 
 __all__ = [
     "BAD_INPUTS",

@@ -3,7 +3,7 @@
 import json
 from typing import NamedTuple, Self
 
-from .images import CLASSES
+from .sample import CLASSES
 
 TOLERANCE = 1e-4  # of a confidence, between two batch sizes, two runtimes and two processors
 

@@ -6,7 +6,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from .images import PIXELS
+from .sample import PIXELS
 
 MAX_BODY = 65_536  # bytes
 

@@ -16,8 +16,7 @@ import psutil
 
 from mnist_torchserve.gateway import Node
 from mnist_torchserve.service import TorchServe
-
-from .rig import GATEWAY, TORCHSERVE, Rig
+from .testbed import GATEWAY, TORCHSERVE, Testbed
 
 BOTH = (GATEWAY, TORCHSERVE)
 _CRASHES = 12  # s
@@ -52,72 +51,72 @@ class Fault:
 
     name: str
     summary: str
-    inflict: Callable[[Rig], None]
+    inflict: Callable[[Testbed], None]
     within: float
     faces: tuple[str, ...] = (GATEWAY,)
     serves_on: bool = False
     drains: bool = False
     quick: bool = False
     is_instant: bool = False
-    prepared: Callable[[Rig], AbstractContextManager[object]] = nullcontext
+    prepared: Callable[[Testbed], AbstractContextManager[object]] = nullcontext
 
 
-def kill_worker(rig: Rig) -> None:
+def kill_worker(testbed: Testbed) -> None:
     """End a worker as the kernel does when memory runs out."""
-    rig.server.workers()[0].kill()
+    testbed.server.workers()[0].kill()
 
 
-def kill_workers(rig: Rig) -> None:
+def kill_workers(testbed: Testbed) -> None:
     """End all workers so."""
-    for worker in rig.server.workers():
+    for worker in testbed.server.workers():
         worker.kill()
 
 
-def crash_loop(rig: Rig) -> None:
+def crash_loop(testbed: Testbed) -> None:
     """End every worker, and each that comes after it, before it has loaded the model."""
     end = time.monotonic() + _CRASHES
     while time.monotonic() < end:
-        kill_workers(rig)
+        kill_workers(testbed)
         time.sleep(0.5)
 
 
-def freeze_worker(rig: Rig) -> None:
+def freeze_worker(testbed: Testbed) -> None:
     """A worker does nothing for a while, and then goes on."""
-    [worker, *_] = rig.server.workers()
+    [worker, *_] = testbed.server.workers()
     worker.suspend()
     time.sleep(_FREEZE)
     worker.resume()
 
 
-def hang_worker(rig: Rig) -> None:
+def hang_worker(testbed: Testbed) -> None:
     """A worker does nothing any more, until TorchServe loses its patience."""
-    [worker, *_] = rig.server.workers()
+    [worker, *_] = testbed.server.workers()
     worker.suspend()
     psutil.wait_procs([worker], timeout=60)
 
 
-def kill_jvm(rig: Rig) -> None:
+def kill_jvm(testbed: Testbed) -> None:
     """End the JVM, and start it as a user would."""
-    rig.jvm().kill()
-    rig.server.stop()  # what is left of it
-    rig.server.start()
-    rig.server.wait_ready()
+    testbed.jvm().kill()
+    testbed.server.stop()  # what is left of it
+    testbed.server.start()
+    testbed.server.wait_ready()
 
 
-def stop(rig: Rig) -> None:
+def stop(testbed: Testbed) -> None:
     """What scripts/stop does, and scripts/serve --gateway afterwards."""
-    rig.gateway.stop()
-    rig.server.stop()
-    for service in (rig.server, rig.gateway):
+    testbed.gateway.stop()
+    testbed.server.stop()
+    for service in (testbed.server, testbed.gateway):
         service.start()
         service.wait_ready()
 
 
-def fill_disk(rig: Rig) -> None:
+def fill_disk(testbed: Testbed) -> None:
     """There is no byte left for logs, and a worker's end would be worth a few."""
-    if not os.path.ismount(rig.folder):
+    if not os.path.ismount(testbed.folder):
         raise NotPossibleError("only root may mount the small file system that is to be filled")
-    filler = rig.folder / "filler"
+    filler = testbed.folder / "filler"
     with open(filler, "wb", buffering=0) as file:
         for size in (2**20, 2**10, 1):
             try:
@@ -125,14 +124,14 @@ def fill_disk(rig: Rig) -> None:
                     file.write(b"x" * size)
             except OSError:
                 continue
-    kill_worker(rig)
+    kill_worker(testbed)
     time.sleep(_LASTS)
     filler.unlink()
 
 
-def idle_connections(rig: Rig) -> None:
+def idle_connections(testbed: Testbed) -> None:
     """Strangers connect, as many as they can, and say nothing."""
-    listen = rig.gateway.settings.listen
+    listen = testbed.gateway.settings.listen
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2 * _IDLE:
         raise NotPossibleError(f"{_IDLE} connections need more open files than the {hard} that this shell allows")
@@ -143,12 +142,12 @@ def idle_connections(rig: Rig) -> None:
         time.sleep(_LASTS)
 
 
-def exhaust_files(rig: Rig) -> None:
+def exhaust_files(testbed: Testbed) -> None:
     """The JVM may open only a few more files, and strangers take them."""
-    jvm = rig.jvm()
+    jvm = testbed.jvm()
     usual = jvm.rlimit(psutil.RLIMIT_NOFILE)
     jvm.rlimit(psutil.RLIMIT_NOFILE, (jvm.num_fds() + _FILES_LEFT, usual[1]))
-    [port, *_] = rig.server.ports
+    [port, *_] = testbed.server.ports
     with ExitStack() as stack:
         for _ in range(10 * _FILES_LEFT):
             stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
@@ -156,47 +155,47 @@ def exhaust_files(rig: Rig) -> None:
     jvm.rlimit(psutil.RLIMIT_NOFILE, usual)
 
 
-def step_clock(rig: Rig) -> None:
+def step_clock(testbed: Testbed) -> None:
     """The clock of TorchServe and its workers goes an hour forward, and two back."""
     for offset in (_HOUR, -_HOUR):
-        with open(rig.folder / "clock", "r+b") as clock:
+        with open(testbed.folder / "clock", "r+b") as clock:
             clock.write(offset.to_bytes(8, sys.byteorder, signed=True))
         time.sleep(_LASTS)
 
 
 @contextmanager
-def own_clock(rig: Rig) -> Iterator[None]:
+def own_clock(testbed: Testbed) -> Iterator[None]:
     """TorchServe and its workers have a clock of their own, lest the machine's is touched."""
-    library = rig.folder / "clock.so"
+    library = testbed.folder / "clock.so"
     compiler = shutil.which("cc")
     if compiler is None:
         raise NotPossibleError("there is no C compiler to build a clock of its own")
     source = Path(__file__).with_name("clock.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
-    (rig.folder / "clock").write_bytes(bytes(8))
-    os.environ |= {"LD_PRELOAD": str(library), "LD_CLOCK_OFFSET": str(rig.folder / "clock")}
+    (testbed.folder / "clock").write_bytes(bytes(8))
+    os.environ |= {"LD_PRELOAD": str(library), "LD_CLOCK_OFFSET": str(testbed.folder / "clock")}
     try:
-        _restart(rig)
+        _restart(testbed)
     finally:
         del os.environ["LD_PRELOAD"], os.environ["LD_CLOCK_OFFSET"]
     yield
-    _restart(rig)
+    _restart(testbed)
 
 
-def _restart(rig: Rig) -> None:
-    rig.server.stop()
-    rig.server.start()
-    rig.server.wait_ready()
-    rig.wait_whole()
+def _restart(testbed: Testbed) -> None:
+    testbed.server.stop()
+    testbed.server.start()
+    testbed.server.wait_ready()
+    testbed.wait_whole()
 
 
 @contextmanager
-def second_node(rig: Rig) -> Iterator[None]:
+def second_node(testbed: Testbed) -> Iterator[None]:
     """Another TorchServe stands behind the same gateway."""
-    with TorchServe.on_free_ports(rig.folder / "second").running() as second:
-        rig.gateway.route(Node.of(rig.server), Node.of(second))
+    with TorchServe.on_free_ports(testbed.folder / "second").running() as second:
+        testbed.gateway.route(Node.of(testbed.server), Node.of(second))
         yield
-        rig.gateway.route(Node.of(rig.server))
+        testbed.gateway.route(Node.of(testbed.server))
 
 
 FAULTS = [

@@ -15,7 +15,6 @@ from classifier.runtime import TORCH_FILE, TorchRuntime
 from mnist_torchserve.client import digits, weights
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.project import MODEL_STORE
-
 from .account import Account, Attempt, Ending
 
 CLIENTS = 64

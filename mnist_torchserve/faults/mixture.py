@@ -7,10 +7,9 @@ import requests
 
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.service import health
-
 from .bad_requests import campaign
 from .bad_requests.campaign import Tally
-from .rig import GATEWAY, Rig
+from .testbed import GATEWAY, Testbed
 
 GROWTH = 1.1  # times the memory before
 _WARM_UP = 0.2  # of the requests, which are not counted: the JVM takes what it may have at its first load
@@ -48,21 +47,21 @@ class Mixture:
         return [f"mixture, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
 
 
-def run(face: str, rig: Rig, count: int, progress: Callable[[int], object]) -> Mixture:
+def run(face: str, testbed: Testbed, count: int, progress: Callable[[int], object]) -> Mixture:
     """Send a mixture to a service that is well; `progress` is told how many requests have ended."""
     if face == GATEWAY:
-        deployment = Deployment.gateway(rig.gateway.url)
+        deployment = Deployment.gateway(testbed.gateway.url)
     else:
-        deployment = Deployment.torchserve(rig.server.inference_url, rig.server.management_url)
+        deployment = Deployment.torchserve(testbed.server.inference_url, testbed.server.management_url)
     campaign.run(deployment, round(count * _WARM_UP), _SEED)
-    before = rig.memory()
+    before = testbed.memory()
     tally = campaign.run(deployment, count, _SEED + 1, progress=progress)
-    return Mixture(face, tally, before, rig.memory(), _is_well(rig))
+    return Mixture(face, tally, before, testbed.memory(), _is_well(testbed))
 
 
-def _is_well(rig: Rig) -> bool:
+def _is_well(testbed: Testbed) -> bool:
     try:
-        health.check(rig.server.management_url)
+        health.check(testbed.server.management_url)
     except health.UnhealthyError:
         return False
-    return requests.get(f"{rig.gateway.url}/health", timeout=2).status_code == 200
+    return requests.get(f"{testbed.gateway.url}/health", timeout=2).status_code == 200

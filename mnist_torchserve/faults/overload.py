@@ -12,10 +12,9 @@ from mnist_torchserve.benchmark import wrk
 from mnist_torchserve.gateway.configuration import TEMPLATE
 from mnist_torchserve.service import read_properties
 from mnist_torchserve.waiting import wait_until
-
 from .account import Account, Ending, quantile
 from .crowd import Crowd, payloads
-from .rig import DEADLINES, GATEWAY, Rig
+from .testbed import DEADLINES, GATEWAY, Testbed
 
 TIMES = 3.0  # as much as the peak is wanted, and 80% of the peak served
 # Judged is less than that: where gateway and TorchServe share a core, refusals take it from the answers, and a service
@@ -111,12 +110,12 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
     file = folder / "payloads"
     wrk.write_payloads(file, payloads(1000))
     # All clients come through a load balancer, as many addresses do.
-    rig = Rig(folder, limits={"xff_num_trusted_hops: 0": "xff_num_trusted_hops: 1"})
+    testbed = Testbed(folder, limits={"xff_num_trusted_hops: 0": "xff_num_trusted_hops: 1"})
     servers, generator = _halves()
     with _on(generator), ExitStack() as stack:
         with _on(servers):
-            stack.enter_context(rig.running())
-        url = rig.url(face)
+            stack.enter_context(testbed.running())
+        url = testbed.url(face)
         wrk.run(url, file, _JSON, _PEAK_AT[0], max(seconds / 4, 4), addresses=_ADDRESSES)
         shots = [wrk.run(url, file, _JSON, at, max(seconds / 12, 2), addresses=_ADDRESSES) for at in _PEAK_AT]
         peak = max(shot.throughput for shot in shots)

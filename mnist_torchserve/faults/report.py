@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from mnist_torchserve import machine
 from mnist_torchserve.markdown import table
-
 from .account import Ending
 from .mixture import Mixture
 from .overload import Overload

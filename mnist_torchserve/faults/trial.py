@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .account import Account, Ending
 from .catalog import Fault
 from .crowd import Crowd
-from .rig import DEADLINES, GATEWAY, Rig
+from .testbed import DEADLINES, GATEWAY, Testbed
 
 WARM_UP = 10.0  # s
 BEFORE = 3.0  # s of undisturbed load, which say what is normal
@@ -66,13 +66,13 @@ class Trial:
         return max(float("inf") if moment is None else moment for moment in (self.again, self.whole))
 
 
-def warm_up(rig: Rig) -> None:
+def warm_up(testbed: Testbed) -> None:
     """Let a service that has just started compile what it needs, which takes it CPU for a while."""
-    with Crowd(rig.url(GATEWAY), DEADLINES[GATEWAY]).running():
+    with Crowd(testbed.url(GATEWAY), DEADLINES[GATEWAY]).running():
         time.sleep(WARM_UP)
 
 
-def run(fault: Fault, face: str, rig: Rig) -> Trial:
+def run(fault: Fault, face: str, testbed: Testbed) -> Trial:
     """Inflict a fault on a service that is well, and wait until it is so again.
 
     Raises:
@@ -80,22 +80,22 @@ def run(fault: Fault, face: str, rig: Rig) -> Trial:
         ServiceError: the service did not come back at all.
 
     """
-    with fault.prepared(rig):
-        crowd, dropped = Crowd(rig.url(face), DEADLINES[face]), rig.dropped()
+    with fault.prepared(testbed):
+        crowd, dropped = Crowd(testbed.url(face), DEADLINES[face]), testbed.dropped()
         with crowd.running():
             time.sleep(BEFORE)
             struck = time.monotonic()
-            fault.inflict(rig)
+            fault.inflict(testbed)
             over = struck if fault.is_instant else time.monotonic()
             again, whole = None, None
             given_up = time.monotonic() + PATIENCE
             while time.monotonic() < given_up and (again is None or whole is None):
-                if whole is None and rig.is_whole():
+                if whole is None and testbed.is_whole():
                     whole = time.monotonic() - over
                 again = crowd.account().recovered(struck, over)
                 time.sleep(_POLL)
             well = time.monotonic()
             time.sleep(AFTER)
         account = crowd.account()
-        dropped = rig.dropped() - dropped
+        dropped = testbed.dropped() - dropped
     return Trial(fault, face, account, crowd.lost(), again, whole, account.longest_silence(struck, well), dropped)

@@ -15,8 +15,7 @@ from typing import Any
 import yaml
 
 from mnist_torchserve.project import ROOT
-
-from . import demo
+from . import demo_routes
 from .settings import Address, Node, Settings, SettingsError
 
 TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
@@ -54,7 +53,7 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
     if settings.keys:
         _ask_for_keys(routes, settings.keys)
     if settings.demo:
-        routes[-1:-1] = demo.routes()  # before the last, which refuses all other paths
+        routes[-1:-1] = demo_routes.routes()  # before the last, which refuses all other paths
     if settings.certificate:
         listener["filter_chains"][0]["transport_socket"] = _tls(settings)
     for cluster in config["static_resources"]["clusters"]:

@@ -24,8 +24,7 @@ from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 from mnist_torchserve.waiting import wait_until
-
-from . import configuration, demo
+from . import configuration, demo_routes
 from .admin import Admin
 from .settings import Node, Settings, load
 
@@ -127,7 +126,7 @@ class Gateway(Daemon):
     @property
     def demo_url(self) -> str | None:
         """The page to draw on; None if it is not served."""
-        return f"{self.url}{demo.PATH}" if self.settings.demo else None
+        return f"{self.url}{demo_routes.PATH}" if self.settings.demo else None
 
     @property
     def nodes(self) -> Sequence[Node]:

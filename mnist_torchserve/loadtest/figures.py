@@ -25,7 +25,7 @@ class EndpointFigures:
     max: float
 
 
-class _Counts(NamedTuple):
+class _EndpointCounts(NamedTuple):
     """Locust's counts for one endpoint at one moment."""
 
     requests: int
@@ -35,15 +35,15 @@ class _Counts(NamedTuple):
     live: dict[int, int]  # the dictionary that Locust counts in; a reset puts another in its place
 
     @classmethod
-    def of(cls, entry: StatsEntry) -> "_Counts":
+    def of(cls, entry: StatsEntry) -> "_EndpointCounts":
         live = entry.response_times
         return cls(entry.num_requests, entry.num_failures, entry.total_response_time, live.copy(), live)
 
-    def since(self, earlier: "_Counts | None") -> "_Counts":
+    def since(self, earlier: "_EndpointCounts | None") -> "_EndpointCounts":
         """What was added to `earlier`; all of it if Locust has reset its statistics in between."""
         if earlier is None or earlier.live is not self.live:
             return self
-        return _Counts(
+        return _EndpointCounts(
             self.requests - earlier.requests,
             self.failures - earlier.failures,
             self.total_time - earlier.total_time,
@@ -90,9 +90,9 @@ def since_reset(stats: RequestStats) -> dict[str, EndpointFigures]:
     return {name: counts.figures(seconds) for name, counts in _counts(stats).items()}
 
 
-def _counts(stats: RequestStats) -> dict[str, _Counts]:
+def _counts(stats: RequestStats) -> dict[str, _EndpointCounts]:
     endpoints = {f"{method} {name}": entry for (name, method), entry in sorted(stats.entries.items())}
-    return {name: _Counts.of(entry) for name, entry in [*endpoints.items(), (TOTAL, stats.total)]}
+    return {name: _EndpointCounts.of(entry) for name, entry in [*endpoints.items(), (TOTAL, stats.total)]}
 
 
 def _bucket(milliseconds: float) -> float:

@@ -9,7 +9,6 @@ from typing import Any
 
 from mnist_torchserve import machine
 from mnist_torchserve.project import ROOT
-
 from .objectives import Trend
 from .verdict import PREDICT, Finding, Verdict, at_least, at_most
 

@@ -12,7 +12,6 @@ import psutil
 
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
-
 from .footprint import Footprint
 from .objectives import Profile
 

@@ -13,7 +13,6 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from mnist_torchserve.contract import TIMEOUT, Answer, Deployment
-
 from . import recorder, tally
 from .payloads import Payload, Payloads, plain
 

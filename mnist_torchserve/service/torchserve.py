@@ -18,7 +18,6 @@ import requests
 from mnist_torchserve.daemon import Daemon, ServiceError
 from mnist_torchserve.project import MODEL_STORE, ROOT
 from mnist_torchserve.waiting import wait_until
-
 from . import health, java
 from .properties import CONFIG, read_properties, write_on_free_ports
 

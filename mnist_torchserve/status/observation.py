@@ -5,7 +5,6 @@ from typing import Self
 
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe, health
-
 from . import scrape
 
 

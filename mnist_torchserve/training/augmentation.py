@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - as all who use torch name it
 from torch import Generator, Tensor
 
-from classifier.contract import SIDE
+from classifier.types import SIDE
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .fit import Configuration, Epoch, Training
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainedSeed:
     """One seed, trained, exported to `folder` and evaluated on the test digits."""
 
     seed: int
@@ -36,7 +36,7 @@ class Outcome:
 
 def run(
     seeds: Sequence[int], configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]
-) -> list[Outcome]:
+) -> list[TrainedSeed]:
     """Train every seed, from where an earlier run in `folder` stopped; outcomes come in the seeds' order."""
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     jobs = [(seed, configuration, dataset, folder / f"seed-{seed}", story) for seed in seeds]
@@ -44,12 +44,14 @@ def run(
         return pool.starmap(_one, jobs, chunksize=1)
 
 
-def choose(outcomes: Sequence[Outcome]) -> Outcome:
+def choose(outcomes: Sequence[TrainedSeed]) -> TrainedSeed:
     """The outcome that gave the validation digits the highest likelihood; the test digits have no say."""
     return min(outcomes, key=lambda outcome: outcome.validation_nll)
 
 
-def publish(chosen: Outcome, outcomes: Sequence[Outcome], story: dict[str, Any], model_dir: Path) -> dict[str, Any]:
+def publish(
+    chosen: TrainedSeed, outcomes: Sequence[TrainedSeed], story: dict[str, Any], model_dir: Path
+) -> dict[str, Any]:
     """Write the chosen network with its whole story into `model_dir`, and return the story."""
     network, _ = export.read_torch(chosen.folder)
     story = {
@@ -67,7 +69,7 @@ def _leave_interruptions_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _one(seed: int, configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]) -> Outcome:
+def _one(seed: int, configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]) -> TrainedSeed:
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -83,4 +85,4 @@ def _one(seed: int, configuration: Configuration, dataset: Dataset, folder: Path
     fitted = Training(seed, configuration, dataset).run(folder / "checkpoint.pt", report)
     export.write(fitted.network, {**story, "seed": seed}, folder)
     measured = evaluation.evaluate(folder, dataset.test)
-    return Outcome(seed, folder, fitted.temperature, fitted.validation_nll, fitted.history, measured)
+    return TrainedSeed(seed, folder, fitted.temperature, fitted.validation_nll, fitted.history, measured)

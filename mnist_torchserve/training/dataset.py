@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.contract import PIXELS
+from classifier.types import PIXELS
 from mnist_torchserve.client import digits
 from mnist_torchserve.project import ROOT
 

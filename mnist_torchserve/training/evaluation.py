@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from classifier.contract import PIXELS
 from classifier.network import DigitNetwork
 from classifier.runtime import ONNX_FILE, TORCH_FILE, OnnxRuntime, TorchRuntime
+from classifier.types import PIXELS
 from mnist_torchserve.client import weights
-
 from . import augmentation, metrics, unseen
 from .dataset import Split
 

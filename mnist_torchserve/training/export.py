@@ -8,9 +8,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from classifier.contract import CLASSES, PIXELS
 from classifier.network import DigitNetwork
 from classifier.runtime import ONNX_FILE, TORCH_FILE
+from classifier.types import CLASSES, PIXELS
 
 OPSET = 18
 

@@ -15,7 +15,6 @@ from classifier.runtime import Runtime
 from mnist_torchserve import markdown
 from mnist_torchserve.client import weights
 from mnist_torchserve.project import ROOT
-
 from . import metrics
 from .dataset import Split
 

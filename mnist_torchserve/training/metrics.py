@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.contract import CLASSES
+from classifier.types import CLASSES
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

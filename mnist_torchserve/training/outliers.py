@@ -7,9 +7,8 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from classifier.contract import PIXELS, SIDE
-
-from . import canvas
+from classifier.types import PIXELS, SIDE
+from . import drawing
 from .augmentation import Ranges, distort
 
 Floats = NDArray[np.float32]
@@ -128,7 +127,7 @@ def turned_digits(rng: Generator, count: int, digits: Floats) -> Floats:
 
 def letters(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Printed letters that no digit looks like, bent and moved."""
-    glyphs = torch.from_numpy(_choice(rng, canvas.draw_glyphs(LETTERS, TYPEFACES), count))
+    glyphs = torch.from_numpy(_choice(rng, drawing.draw_glyphs(LETTERS, TYPEFACES), count))
     seed = torch.Generator().manual_seed(int(rng.integers(2**31)))
     return distort(glyphs, _LETTER_RANGES, seed).numpy()
 
@@ -170,7 +169,7 @@ KINDS: dict[Kind, int] = {
 
 
 def _scrawl(rng: Generator, count: int, paths: Callable[[], list[Points]]) -> Floats:
-    return np.stack([canvas.draw_paths(paths(), rng.uniform(1, 3.5)) for _ in range(count)])
+    return np.stack([drawing.draw_paths(paths(), rng.uniform(1, 3.5)) for _ in range(count)])
 
 
 def _stroke(rng: Generator, start: Points, end: Points) -> Points:

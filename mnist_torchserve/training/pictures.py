@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from numpy.typing import NDArray
 
-from classifier.contract import CLASSES, SIDE
-
+from classifier.types import CLASSES, SIDE
 from . import metrics
-from .campaign import Outcome
+from .campaign import TrainedSeed
 from .dataset import Split
 from .evaluation import unseen_images
 
@@ -31,7 +30,7 @@ STYLE: Any = {
 }
 
 
-def draw(chosen: Outcome, outcomes: Sequence[Outcome], test: Split, folder: Path) -> None:
+def draw(chosen: TrainedSeed, outcomes: Sequence[TrainedSeed], test: Split, folder: Path) -> None:
     """Write all pictures into `folder` as PNG."""
     with mpl.rc_context(STYLE):
         figures = {
@@ -46,7 +45,7 @@ def draw(chosen: Outcome, outcomes: Sequence[Outcome], test: Split, folder: Path
             figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
 
 
-def _training_curves(outcomes: Sequence[Outcome]) -> Figure:
+def _training_curves(outcomes: Sequence[TrainedSeed]) -> Figure:
     figure = Figure((9, 3.6))
     left, right = figure.subplots(1, 2)
     for outcome in outcomes:
@@ -97,7 +96,7 @@ def _reliability_diagram(probabilities: NDArray[np.float32], test: Split) -> Fig
     return figure
 
 
-def _confidence_histograms(chosen: Outcome) -> Figure:
+def _confidence_histograms(chosen: TrainedSeed) -> Figure:
     digits = chosen.evaluation.probabilities.max(1)
     kinds = {"test digits": digits, **chosen.evaluation.unseen}
     figure = Figure((8, 5.6))
@@ -129,7 +128,7 @@ def _worst_mistakes(probabilities: NDArray[np.float32], test: Split) -> Figure:
     )
 
 
-def _unseen_kinds(chosen: Outcome, test: Split) -> Figure:
+def _unseen_kinds(chosen: TrainedSeed, test: Split) -> Figure:
     images, captions = [], []
     for kind, drawn in unseen_images(test.floats()).items():
         confidence = chosen.evaluation.unseen[kind]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_torchserve import markdown
-
 from .evaluation import NOISES, Figures
 
 

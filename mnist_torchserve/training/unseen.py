@@ -12,9 +12,8 @@ import torch
 from numpy.random import Generator
 from PIL import Image
 
-from classifier.contract import SIDE
-
-from . import canvas
+from classifier.types import SIDE
+from . import drawing
 from .augmentation import Ranges, distort
 from .outliers import Floats, Kind
 
@@ -33,7 +32,7 @@ def drawings(rng: Generator, count: int, _digits: Floats) -> Floats:
 
 def symbols(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Printed characters of other scripts, signs and pictographs."""
-    glyphs = canvas.draw_glyphs(SYMBOLS, _TYPEFACES)
+    glyphs = drawing.draw_glyphs(SYMBOLS, _TYPEFACES)
     return _moved(rng, glyphs[rng.integers(0, len(glyphs), count)])
 
 
@@ -82,7 +81,7 @@ def _moved(rng: Generator, images: Floats) -> Floats:
 def _draw_picture(paths: list[Floats], rng: Generator) -> Floats:
     """Draw `paths`, whose page is the unit square, with an unsteady hand and any pen."""
     shaky = [4 + 20 * (path + rng.normal(0, 0.015, path.shape)) for path in paths]
-    return canvas.draw_paths([path.astype(np.float32) for path in shaky], rng.uniform(1, 3))
+    return drawing.draw_paths([path.astype(np.float32) for path in shaky], rng.uniform(1, 3))
 
 
 def _path(*points: tuple[float, float]) -> Floats:

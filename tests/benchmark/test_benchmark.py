@@ -27,7 +27,7 @@ bodies = [json.dumps({"data": [n] * 784}).encode() for n in range(50)]
 received: set[bytes] = set()
 
 
-class Stub(BaseHTTPRequestHandler):
+class RefusingHandler(BaseHTTPRequestHandler):
     """Refuses every fifth payload."""
 
     protocol_version = "HTTP/1.1"
@@ -45,7 +45,7 @@ class Stub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stub() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Stub) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), RefusingHandler) as server:
         Thread(target=server.serve_forever).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()

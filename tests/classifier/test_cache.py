@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from classifier.cache import ResponseCache
-from classifier.contract import Request, Response
+from classifier.types import Request, Response
 from mnist_torchserve.service import Archive, TorchServe
 from mnist_torchserve.waiting import wait_until
 from tests.support.fixtures import MakeServer

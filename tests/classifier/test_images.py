@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from classifier import images
-from classifier.contract import Refusal
 from classifier.runtime import load
-from mnist_torchserve.gateway.browser import STROKES
+from classifier.types import Refusal
+from mnist_torchserve.gateway.demo_page import STROKES
 from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.training import image_accuracy
 from mnist_torchserve.training.dataset import Split

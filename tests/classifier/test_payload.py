@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from classifier import batch
 from classifier.batch import Batch
-from classifier.contract import Model, Refusal, Request
+from classifier.types import Model, Refusal, Request
 from mnist_torchserve.contract import BAD_INPUTS, BadInput
 from tests.support.json_values import json_values
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifier import batch
-from classifier.contract import CLASSES, PIXELS, Model, Request
+from classifier.types import CLASSES, PIXELS, Model, Request
 from tests.support.json_values import json_values
 
 MODEL = Model("mnist", "1.0")

@@ -16,8 +16,8 @@ import yaml
 
 from classifier import cache, telemetry
 from classifier.batch import read
-from classifier.contract import REASONS, Model, Refusal, Request, Response
-from classifier.telemetry import BatchRecord, Recorder
+from classifier.telemetry import BatchRecord, Reporter
+from classifier.types import REASONS, Model, Refusal, Request, Response
 from mnist_torchserve.project import ROOT
 
 # TorchServe 0.12.0 takes a line of a worker's log for a metric if it looks like this (its Metric.java).
@@ -73,9 +73,9 @@ def test_sums_are_those_of_prometheus_own_client(caplog: pytest.LogCaptureFixtur
     batch_size = histogram("mnist_batch_size", telemetry.BATCH_SIZE)
     decode = histogram("mnist_decode_seconds", telemetry.SECONDS)
     inference = histogram("mnist_inference_seconds", telemetry.SECONDS)
-    recorder = Recorder("1.0", None)
+    reporter = Reporter("1.0", None)
     for number, batch in enumerate(batches(200)):
-        recorder.observe(batch)
+        reporter.observe(batch)
         for index, row in enumerate(batch.probabilities):
             if index in batch.refusals:
                 refusals.labels(int(batch.refusals[index].status), batch.refusals[index].reason).inc()
@@ -86,8 +86,8 @@ def test_sums_are_those_of_prometheus_own_client(caplog: pytest.LogCaptureFixtur
         decode.observe(batch.decode)
         inference.observe(batch.inference)
         if number % 70 == 0:
-            recorder.report()
-    recorder.report()
+            reporter.report()
+    reporter.report()
     expected = {
         series(
             sample.name, "model_version:1.0", *(f"{name}:{value}" for name, value in sample.labels.items())
@@ -100,18 +100,18 @@ def test_sums_are_those_of_prometheus_own_client(caplog: pytest.LogCaptureFixtur
 
 
 def test_every_series_is_there_before_its_first_event(caplog: pytest.LogCaptureFixture) -> None:
-    recorder = Recorder("1.0", None)
-    recorder.start(period=3600)
+    reporter = Reporter("1.0", None)
+    reporter.start(period=3600)
     before = reported(caplog)
     assert set(before.values()) == {0}
     for batch in batches(200):
-        recorder.observe(batch)
-    recorder.report()
+        reporter.observe(batch)
+    reporter.report()
     assert set(reported(caplog)) == set(before)
 
 
 def test_torchserve_is_told_of_the_same_metrics_with_the_same_labels(caplog: pytest.LogCaptureFixture) -> None:
-    Recorder("1.0", None).start(period=3600)
+    Reporter("1.0", None).start(period=3600)
     lines = [LINE.fullmatch(line) for record in caplog.records for line in record.getMessage().splitlines()]
     sent = {
         (line["name"], line["type"].lower(), tuple(re.findall(r"(\w+):", line["labels"]))) for line in lines if line
@@ -123,7 +123,7 @@ def test_torchserve_is_told_of_the_same_metrics_with_the_same_labels(caplog: pyt
 
 
 def test_idle_worker_only_says_that_it_lives(caplog: pytest.LogCaptureFixture) -> None:
-    Recorder("1.0", None).report()
+    Reporter("1.0", None).report()
     [record] = caplog.records
     names = [match["name"] for line in record.getMessage().splitlines() if (match := LINE.fullmatch(line))]
     assert sorted(names) == [
@@ -138,10 +138,10 @@ def test_cache_hits_are_those_since_the_last_report(caplog: pytest.LogCaptureFix
         return [Response(HTTPStatus.OK, b"")] * len(requests)
 
     answers = cache.ResponseCache(answer, 10)
-    recorder = Recorder("1.0", answers)
+    reporter = Reporter("1.0", answers)
     for _ in range(4):
         answers([Request(b"a", "")])
-        recorder.report()
+        reporter.report()
     assert reported(caplog) == {series("mnist_cache_hits_total", "model_version:1.0"): 3}
 
 
@@ -150,9 +150,9 @@ def test_no_word_of_a_client_is_in_a_metric(caplog: pytest.LogCaptureFixture) ->
     requests = [(hostile, "application/json"), (hostile, "[METRICS]x/y"), (b"{[METRICS]}", "")]
     refusals = read([Request(*each) for each in requests], Model("", "")).refusals
     assert len(refusals) == 3
-    recorder = Recorder("1.0", None)
-    recorder.observe(BatchRecord(np.zeros((3, 10), np.float32), refusals, 0, 0))
-    recorder.report()
+    reporter = Reporter("1.0", None)
+    reporter.observe(BatchRecord(np.zeros((3, 10), np.float32), refusals, 0, 0))
+    reporter.report()
     version = "model_version:1.0"
     assert {each for each in reported(caplog) if each[0] == "mnist_refusals_total"} == {
         series("mnist_refusals_total", "status:422", "reason:type", version),
@@ -162,10 +162,10 @@ def test_no_word_of_a_client_is_in_a_metric(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_refused_body_is_not_kept() -> None:
-    recorder = Recorder("1.0", None)
+    reporter = Reporter("1.0", None)
     refusals = read([Request(b"{" + b" " * 60_000, "application/json")], Model("", "")).refusals
     refusal = weakref.ref(refusals[0])
-    recorder.observe(BatchRecord(np.zeros((1, 10), np.float32), refusals, 0, 0))
+    reporter.observe(BatchRecord(np.zeros((1, 10), np.float32), refusals, 0, 0))
     del refusals
     gc.collect()
     assert refusal() is None, "its traceback holds the body"
@@ -177,9 +177,9 @@ import logging, sys
 import numpy as np
 from classifier import telemetry
 logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)  # as TorchServe's worker does
-recorder = telemetry.Recorder("1.0", None)
-recorder.start(period=3600)
-recorder.observe(telemetry.BatchRecord(np.eye(10, dtype=np.float32)[:3], {}, 0.001, 0.001))
+reporter = telemetry.Reporter("1.0", None)
+reporter.start(period=3600)
+reporter.observe(telemetry.BatchRecord(np.eye(10, dtype=np.float32)[:3], {}, 0.001, 0.001))
 sys.exit(0)
 """
     worker = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -46,7 +46,7 @@ def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> No
 
     code, output = checkout.run("scripts/serve --detach")
     assert code == 1
-    assert "The service runs already" in output
+    assert "Already running: TorchServe, process" in output
 
     family = family_of(checkout)
     assert len(family) >= 3  # the JVM and two workers

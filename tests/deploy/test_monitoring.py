@@ -19,7 +19,7 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from classifier.contract import REASONS
+from classifier.types import REASONS
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.loadtest import objectives
 from mnist_torchserve.ports import free_ports

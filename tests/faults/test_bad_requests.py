@@ -16,7 +16,7 @@ from mnist_torchserve.client import digits
 from mnist_torchserve.contract import TIMEOUT, Deployment
 from mnist_torchserve.faults.bad_requests import campaign
 from mnist_torchserve.faults.bad_requests.exchanges import Draft, Face
-from mnist_torchserve.faults.bad_requests.kinds import HOSTILE, good
+from mnist_torchserve.faults.bad_requests.kind import HOSTILE, good
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe, health
 from tests.support import stub

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, Request, Route
 
 from mnist_torchserve.client import digits
 from mnist_torchserve.gateway import Gateway
-from mnist_torchserve.gateway.browser import STROKES, DemoPage, chromium
+from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, chromium
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import MakeGateway
 

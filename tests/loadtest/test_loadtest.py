@@ -3,9 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.loadtest import history, objectives, verdict
 from mnist_torchserve.project import ROOT
-from tests.support import stub
+from tests.support import environments, stub
 from tests.support.stub import Stub
 
 PERFORMANCETESTS = ROOT / "tests" / "performancetests"
@@ -43,7 +44,7 @@ def write_objectives(folder: Path, endpoint: str, **changes: Any) -> Path:
     """A file of objectives with the profile `short`."""
     locustfile = PERFORMANCETESTS / changes.pop("locustfile", "locustfile.py")
     values = {"users": 4, "seconds": 3, "more": "", **changes}
-    ours = (PERFORMANCETESTS / "objectives.toml").read_text()
+    ours = objectives.FILE.read_text()
     file = folder / "objectives.toml"
     file.write_text(ours + SHORT.format(locustfile=locustfile, endpoint=endpoint, **values))
     return file
@@ -76,7 +77,11 @@ def result(folder: Path) -> dict[str, Any]:
 
 def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp_path: Path) -> None:
     file = write_objectives(
-        tmp_path, "failure_ratio = 0\np99 = 10_000", locustfile="mixed.py", users=20, more="recognised = 0.9"
+        tmp_path,
+        "failure_ratio = 0\np99 = 10_000",
+        locustfile="mixed.py",
+        users=20,
+        more="recognised = 0.9",
     )
     host = deployment.root.removesuffix("/ping").removesuffix("/")
     code, output = loadtest(tmp_path, "--profile", "short", "--objectives", file, "--host", host)
@@ -103,22 +108,6 @@ def test_objectives_that_are_not_met_fail(service_stub: Stub, tmp_path: Path) ->
     assert "FAIL: 2 of 4 objectives met" in output
 
 
-def test_wrong_answers_are_seen() -> None:
-    """In a process of its own, since Locust changes the standard library of the one that imports it."""
-    answers = [
-        {"prediction": 7, "confidence": 0.9},
-        {"prediction": 10, "confidence": 0.9},
-        {"prediction": 7, "confidence": 1.1},
-        {"prediction": "7", "confidence": 0.9},
-        {"prediction": 7},
-        [7, 0.9],
-    ]
-    bodies = [json.dumps(answer).encode() for answer in answers] + [b"seven"]
-    code = f"import users; print([users.read(body) is None for body in {bodies}])"
-    shown = subprocess.run([sys.executable, "-c", code], cwd=PERFORMANCETESTS, capture_output=True, text=True)
-    assert shown.stdout.strip() == str([False] + [True] * 6), shown.stderr
-
-
 def test_service_that_answers_wrongly_fails(service_stub: Stub, tmp_path: Path) -> None:
     service_stub.answers["/health"] = {"status": "unhealthy", "model_loaded": False}
     service_stub.answers["/predict"] = {"prediction": 7}
@@ -139,10 +128,9 @@ def test_saturated_generator_gives_no_verdict(service_stub: Stub, tmp_path: Path
     """Locust's own warning, its threshold lowered so that a busy machine reaches it as well."""
     locustfile = tmp_path / "saturated.py"
     locustfile.write_text(
-        f"import sys; sys.path.insert(0, {str(PERFORMANCETESTS)!r})\n"
         "import locust.runners\n"
-        "from locustfile import StressTestUser\n"
-        "import recorder\n"
+        "from tests.performancetests.locustfile import StressTestUser\n"
+        "from mnist_torchserve.loadtest import recorder\n"
         "locust.runners.CPU_MONITOR_INTERVAL = 0.2\n"
         "locust.runners.CPU_WARNING_THRESHOLD = 0\n"
     )
@@ -181,26 +169,61 @@ def test_versions_that_disagree_fail(service_stub: Stub, tmp_path: Path) -> None
     assert "0.3 (0.9000 → 0.6000)" in output
 
 
-def test_locust_alone_needs_no_numpy_and_judges_too(service_stub: Stub, tmp_path: Path) -> None:
-    """The command of the seed document, on a machine that has Locust and nothing else of ours."""
-    (tmp_path / "numpy.py").write_text("raise ImportError('there is no NumPy here')")
+# What the cluster's load test takes along: deploy/kubernetes/load-test.yaml.
+TAKEN_ALONG = ["mnist_torchserve/__init__.py", "mnist_torchserve/contract", "mnist_torchserve/loadtest"]
+TAKEN_ALONG += ["tests/performancetests"]
+
+
+@pytest.fixture
+def locust_alone(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Locust where there is nothing else but what the cluster takes along of us."""
+    for name in TAKEN_ALONG:
+        source, copy = ROOT / name, tmp_path / "copy" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, copy) if source.is_dir() else shutil.copy(source, copy)
+    python = environments.with_packages(tmp_path / "environment", "locust")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [python, *arguments], cwd=tmp_path / "copy", capture_output=True, text=True, timeout=60, check=False
+        )
+
+    for missing in ("numpy", "torch", "mnist_torchserve.service"):
+        assert run("-c", f"import {missing}").returncode, f"{missing} is there, or this fixture gives nothing"
+    return run
+
+
+def test_locust_alone_makes_load_and_judges_it(
+    service_stub: Stub, tmp_path: Path, locust_alone: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """The command of the seed document."""
     file = write_objectives(tmp_path, "failure_ratio = 0\np99 = 0")
-    command = [
-        *(sys.executable, "-m", "locust", "-f", "tests/performancetests/locustfile.py", "--headless"),
+    done = locust_alone(
+        *("-m", "locust", "-f", "tests/performancetests/locustfile.py", "--headless"),
         *("--users", "10", "--spawn-rate", "10", "--run-time", "3s", "--host", service_stub.url),
         *("--csv", str(tmp_path / "locust"), "--verdict", "short", "--objectives", str(file)),
-    ]
-    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+    )
     assert done.returncode == 1, done.stderr
     assert "FAIL  POST /predict p99" in done.stderr
     assert "PASS  POST /predict failure ratio" in done.stderr
     assert "POST,/predict," in (tmp_path / "locust_stats.csv").read_text()
 
 
+def test_locust_alone_reads_every_load(locust_alone: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    files = ",".join(f"tests/performancetests/{file.name}" for file in PERFORMANCETESTS.glob("*.py"))
+    done = locust_alone("-m", "locust", "-f", files, "--list")
+    assert done.returncode == 0, done.stderr
+    assert {"MNISTAPIUser", "StressTestUser", "MixedUser", "ArrivalUser", "ComparingUser"} <= set(done.stdout.split())
+
+
+def test_cluster_takes_along_what_was_tried() -> None:
+    manifest = (ROOT / "deploy" / "kubernetes" / "load-test.yaml").read_text()
+    assert " ".join(TAKEN_ALONG) in " ".join(manifest.replace("#", " ").split())
+
+
 BAD_USE = {
     "no server": (["--host", "http://127.0.0.1:9"], "No service answers at http://127.0.0.1:9: start ours"),
-    "no address": (["--host", "somewhere"], "'somewhere' is no address"),
+    "no address": (["--host", "somewhere"], "'somewhere' is not a valid address"),
     "unknown profile": (["--profile", "sead"], "There is no profile `sead`: choose one of seed, ci,"),
     "no objectives": (["--objectives", "/nowhere.toml"], "The objectives /nowhere.toml cannot be read: "),
     "no history": (["--trend"], "There is no history at "),

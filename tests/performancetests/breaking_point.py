@@ -49,8 +49,9 @@ class BreakingPoint(LoadTestShape):
         report: dict[str, Any] = {"steps": [], "sustained": None, "confirmation": []}
 
         report["unloaded_before"] = yield from self._hold(UNLOADED, settings.hold)
-        users = settings.first
-        while users <= (options.num_users or users):
+        most = options.num_users or settings.first
+        users = min(settings.first, most)
+        while users <= most:
             step = yield from self._hold(users, settings.hold)
             if not step["held"]:  # once may be chance
                 step = yield from self._hold(users, settings.hold)

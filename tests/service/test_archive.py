@@ -80,7 +80,7 @@ import json
 import sys
 import mnist_handler
 from classifier import batch, runtime
-from classifier.contract import Model, Request
+from classifier.types import Model, Request
 from pathlib import Path
 
 assert "mnist_torchserve" not in sys.modules

@@ -22,7 +22,7 @@ from tests.support.fixtures import Sample
 TIMEOUT = 15  # s
 
 
-class Stub:
+class GrpcClient:
     """TorchServe's inference API by gRPC, made from the proto in TorchServe's own jar."""
 
     def __init__(self, address: str, folder: Path) -> None:
@@ -51,17 +51,17 @@ class Stub:
 
 
 @pytest.fixture(scope="module")
-def grpc_api(node: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
+def grpc_api(node: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GrpcClient]:
     _, _, _, port, _ = node.ports
     folder = tmp_path_factory.mktemp("proto")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        stub = Stub(f"127.0.0.1:{port}", folder)
+        stub = GrpcClient(f"127.0.0.1:{port}", folder)
         with stub.channel:
             yield stub
 
 
-def test_grpc_predicts_from_all_that_it_can_carry(grpc_api: Stub, sample: Sample) -> None:
+def test_grpc_predicts_from_all_that_it_can_carry(grpc_api: GrpcClient, sample: Sample) -> None:
     row, label = sample[0][0], int(sample[1][0])
     file = BytesIO()
     Image.fromarray(np.rint(row * 255).astype(np.uint8).reshape(28, 28)).save(file, "PNG")
@@ -82,14 +82,14 @@ def test_grpc_predicts_from_all_that_it_can_carry(grpc_api: Stub, sample: Sample
         ({"image": b""}, 415, "Expected"),
     ],
 )
-def test_grpc_has_the_code_in_the_body(grpc_api: Stub, fields: dict[str, bytes], code: int, words: str) -> None:
+def test_grpc_has_the_code_in_the_body(grpc_api: GrpcClient, fields: dict[str, bytes], code: int, words: str) -> None:
     """TorchServe drops the status of a gRPC answer: each is OK."""
     error = grpc_api.predict(**fields)
     assert error["code"] == code
     assert words in error["message"]
 
 
-def test_grpc_stream_is_one_answer_and_costs_no_worker(grpc_api: Stub, node: TorchServe, sample: Sample) -> None:
+def test_grpc_stream_is_one_answer_and_costs_no_worker(grpc_api: GrpcClient, node: TorchServe, sample: Sample) -> None:
     body = json.dumps({"data": sample[0][0].tolist()}).encode()
     before = {worker.pid for worker in node.workers()}
     for fields in ({"body": body}, {"data": body}, {"body": b"seven"}):

@@ -18,10 +18,10 @@ from mnist_torchserve.training import (
     batchnorm,
     calibration,
     campaign,
-    card,
     dataset,
     evaluation,
     metrics,
+    model_card,
     outliers,
     targets,
     unseen,
@@ -89,11 +89,11 @@ class TestCommittedWeights:
         assert len(story["commit"]) == 40
 
     def test_card_tells_the_same_story(self, model: runtime.Runtime) -> None:
-        assert (ROOT / "docs" / "model_card.md").read_text(encoding="utf-8") == card.text(model.metadata)
+        assert (ROOT / "docs" / "model_card.md").read_text(encoding="utf-8") == model_card.text(model.metadata)
 
     def test_card_shows_pictures_that_exist(self, model: runtime.Runtime) -> None:
         pictures = [
-            line.split("(")[1].rstrip(")") for line in card.text(model.metadata).splitlines() if line[:2] == "!["
+            line.split("(")[1].rstrip(")") for line in model_card.text(model.metadata).splitlines() if line[:2] == "!["
         ]
         assert len(pictures) == len(set(pictures)) == 6
         for picture in pictures:
@@ -209,7 +209,7 @@ class TestTraining:
     def test_choice_goes_by_validation_alone(self, tmp_path: Path) -> None:
         answers = np.full((1, 10), 0.1, np.float32)
         outcomes = [
-            campaign.Outcome(seed, tmp_path, 1.0, nll, [], evaluation.Evaluation({"nll": 1 - nll}, answers, {}))
+            campaign.TrainedSeed(seed, tmp_path, 1.0, nll, [], evaluation.Evaluation({"nll": 1 - nll}, answers, {}))
             for seed, nll in ((1, 0.03), (2, 0.01), (3, 0.02))
         ]
         assert campaign.choose(outcomes).seed == 2

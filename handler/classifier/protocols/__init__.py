@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..contract import PIXELS, Outcome, Pixels, Refusal, Response
+from ..types import PIXELS, Outcome, Pixels, Refusal, Response
 
 
 class Images(NamedTuple):

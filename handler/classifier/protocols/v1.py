@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import MAX_IMAGES, PIXELS, SIDE, Outcome, Refusal
-from ..documents import convert
+from ..json_document import convert
 from ..payload import refuse_out_of_range
+from ..types import MAX_IMAGES, PIXELS, SIDE, Outcome, Refusal
 from . import Images
 
 

@@ -23,9 +23,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import MAX_IMAGES, PIXELS, SIDE, Model, Outcome, Prediction, Refusal
-from ..documents import Document, convert
+from ..json_document import Document, convert
 from ..payload import refuse_out_of_range
+from ..types import MAX_IMAGES, PIXELS, SIDE, Model, Outcome, Prediction, Refusal
 from . import Images
 
 OUTPUTS = {"prediction": "INT64", "confidence": "FP32", "error": "BYTES"}

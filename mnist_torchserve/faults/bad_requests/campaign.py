@@ -14,12 +14,11 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from mnist_torchserve.contract import Answer, Deployment
-
-from . import bodies, http
+from . import bad_bodies, bad_http
 from .exchanges import CLOSED, Exchange, Face, Finish
-from .kinds import RequestKind, good
+from .kind import RequestKind, good
 
-KINDS: list[RequestKind] = [*bodies.KINDS, *http.KINDS]
+KINDS: list[RequestKind] = [*bad_bodies.KINDS, *bad_http.KINDS]
 GOOD = "good"
 TIMEOUT = 10.0  # s; what has no answer by then is hanging
 _GOOD_SHARE = 0.3
@@ -27,7 +26,7 @@ _RESET = struct.pack("ii", 1, 0)  # closing sends a reset
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExchangeOutcome:
     """How an exchange ended.
 
     Attributes:
@@ -64,7 +63,7 @@ class Tally:
         """Exchanges in all."""
         return sum(counts.total() for counts in self.kinds.values())
 
-    def add(self, outcome: Outcome, repeat: str) -> None:
+    def add(self, outcome: ExchangeOutcome, repeat: str) -> None:
         """Account for one exchange; `repeat` says how to do it again."""
         self.kinds.setdefault(outcome.kind, Counter())[outcome.ended] += 1
         self.longest_wait = max(self.longest_wait, outcome.wait)
@@ -92,22 +91,22 @@ def run(
     return tally
 
 
-def attempt(deployment: Deployment, seed: int, number: int) -> Outcome:
+def attempt(deployment: Deployment, seed: int, number: int) -> ExchangeOutcome:
     """One exchange of a campaign."""
     address = urlsplit(deployment.predict)
     exchange = exchange_of(Face.of(deployment), seed, number)
     try:
         opened = socket.create_connection((str(address.hostname), address.port or 80), TIMEOUT)
     except OSError as error:
-        return Outcome(exchange.kind, "refused", f"no connection: {error}", 0.0)
+        return ExchangeOutcome(exchange.kind, "refused", f"no connection: {error}", 0.0)
     with opened as connection:
         _send(connection, exchange)
         sent = time.monotonic()
         if exchange.finish is Finish.DROP:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            return Outcome(exchange.kind, "dropped", "", 0.0)
+            return ExchangeOutcome(exchange.kind, "dropped", "", 0.0)
         ended, problem = _judge(connection, exchange)
-        return Outcome(exchange.kind, ended, problem, time.monotonic() - sent)
+        return ExchangeOutcome(exchange.kind, ended, problem, time.monotonic() - sent)
 
 
 def exchange_of(face: Face, seed: int, number: int) -> Exchange:

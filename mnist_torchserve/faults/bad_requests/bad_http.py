@@ -3,7 +3,7 @@
 from random import Random
 
 from .exchanges import CLOSED, Draft, Face, Finish
-from .kinds import HOSTILE, Kinds, chunked, good
+from .kind import HOSTILE, Kinds, chunked, good
 
 KINDS = Kinds()
 

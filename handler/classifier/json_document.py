@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from .contract import Refusal
+from .types import Refusal
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some systems begin every text with it
 SHAPE = 'Send {"data": [784 numbers from 0 to 1]}, one per pixel of a 28×28 image, row by row, 0 for black.'
@@ -51,7 +51,7 @@ def decode(body: bytes) -> Document:
         raise _malformed(f"no {encoding.upper()}, as which it begins ({error.reason})") from None
     try:
         return Document(msgspec.json.decode(body))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = str(error)
     if body.startswith(_GZIP):
         problem = "gzip, which is not read; send it uncompressed"

@@ -11,9 +11,8 @@ from typing import Any
 from PIL import Image
 
 from mnist_torchserve.contract import MAX_BODY, PIXELS
-
 from .exchanges import CLOSED, Draft
-from .kinds import HOSTILE, Kinds, chunked, good_json
+from .kind import HOSTILE, Kinds, chunked, good_json
 
 KINDS = Kinds()
 
@@ -66,17 +65,20 @@ def _nest(dice: Random) -> Draft:
     return Draft(dice.choice([nest, b'{"' + key + b'": ' + nest + b"}", b'{"' + key + b'": [' + nest]))
 
 
-@KINDS.add("a key twice, once wrongly", {422})
-def _key_twice(dice: Random) -> Draft:
-    wrong = json.dumps(dice.choice([None, True, "0.5", {}, [None], [[]]])).encode()
-    members = [good_json(dice).body[1:-1], b'"data": ' + wrong]
-    return Draft(b"{" + b", ".join(dice.sample(members, 2)) + b"}")
+def _wrong_member(dice: Random) -> bytes:
+    return b'"data": ' + json.dumps(dice.choice([None, True, "0.5", {}, [None], [[]]])).encode()
+
+
+@KINDS.add("a key twice, at last wrongly", {422})
+def _last_key_is_wrong(dice: Random) -> Draft:
+    return Draft(b"{" + good_json(dice).body[1:-1] + b", " + _wrong_member(dice) + b"}")
 
 
 @KINDS.add("a key twice", {200})
 def _last_key_counts(dice: Random) -> Draft:
-    first, last = good_json(dice), good_json(dice)
-    return Draft(b"{" + first.body[1:-1] + b", " + last.body[1:-1] + b"}", last.answers)
+    first = dice.choice([good_json(dice).body[1:-1], _wrong_member(dice)])
+    last = good_json(dice)
+    return Draft(b"{" + first + b", " + last.body[1:-1] + b"}", last.answers)
 
 
 @KINDS.add("a byte order mark", {200, 400})

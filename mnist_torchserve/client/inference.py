@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from classifier.contract import Pixels, Refusal
+from classifier.types import Pixels, Refusal
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway

@@ -9,10 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from classifier.contract import CLASSES
+from classifier.types import CLASSES
 from mnist_torchserve import machine
 from mnist_torchserve.project import ROOT
-
 from .dataset import PACKAGE, Dataset
 from .fit import Configuration
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnist_torchserve import markdown
-
 from . import evaluation, outliers, targets, unseen
 from .evaluation import Figures
 

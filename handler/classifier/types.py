@@ -1,4 +1,4 @@
-"""The words of the contract: what an image, a request, a prediction and a refusal are. Knows no TorchServe."""
+"""The words: what an image, a request, a prediction and a refusal are. Knows no TorchServe."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus

@@ -10,7 +10,6 @@ from classifier import runtime
 from mnist_torchserve.client import digits, weights
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.project import MODEL_STORE
-
 from .exchanges import Draft
 
 # What a log, a metric or a terminal must not take for its own.

@@ -20,7 +20,7 @@ DEADLINES = {GATEWAY: 7.0, TORCHSERVE: 20.0}
 WHOLE_TIMEOUT = 60.0  # s
 
 
-class Rig:
+class Testbed:
     """A node, or two, and the gateway.
 
     Args:
@@ -36,7 +36,7 @@ class Rig:
         self._workers_wanted = 0
 
     @contextmanager
-    def running(self) -> Iterator["Rig"]:
+    def running(self) -> Iterator["Testbed"]:
         """Start both, and stop both at the end."""
         with ExitStack() as stack:
             for service in (self.server, self.gateway):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from classifier.contract import SIDE
+from classifier.types import SIDE
 
 Floats = NDArray[np.float32]
 
