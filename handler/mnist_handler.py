@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-
 import classifier
 from classifier import batch, cache, images, runtime, telemetry, transport
 from classifier.types import CLASSES, PIXELS, SIDE, Model, Request, Response

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import psutil
-
 from .ports import is_taken, listener
 from .waiting import wait_until
 
@@ -27,7 +26,6 @@ class StateFile:
 
     Args:
         path: the file.
-
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +48,6 @@ class StateFile:
 
         Raises:
             FileNotFoundError: no process is remembered.
-
         """
         state = self._read()
         if state is None:
@@ -78,7 +75,6 @@ class StateFile:
 
         Returns:
             Whether there was anything to end.
-
         """
         if not self._path.parent.is_dir():
             return False
@@ -123,7 +119,6 @@ class Daemon(ABC):
         state: the file that remembers its process.
         config: the file that says which ports it listens on.
         log: the file that has its last words.
-
     """
 
     name: ClassVar[str]  # in a message
@@ -148,7 +143,6 @@ class Daemon(ABC):
 
         Raises:
             ServiceError: it does not run.
-
         """
         process = self.process()
         if process is None:
@@ -160,7 +154,6 @@ class Daemon(ABC):
 
         Raises:
             ServiceError: it runs already, a port is taken, or it does not start; the message says which.
-
         """
         with self._state.starting():
             if (running := self.process()) is not None:

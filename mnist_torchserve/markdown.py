@@ -9,7 +9,6 @@ def write_below(path: Path, mark: str, text: str) -> None:
 
     Raises:
         ValueError: the page has no such mark.
-
     """
     by_hand, found, _ = path.read_text(encoding="utf-8").partition(mark)
     if not found:

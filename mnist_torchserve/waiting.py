@@ -18,7 +18,6 @@ def wait_until(holds: Callable[[], T], timeout: float, what: str = "it", poll: f
 
     Raises:
         TimeoutError: the answer was never true.
-
     """
     deadline = time.monotonic() + timeout
     while not (answer := holds()):

@@ -29,7 +29,6 @@ def run(verb: str) -> None:
 
     Raises:
         SystemExit: Python 3.11 is missing, the disk is full, or pip failed; the message says which.
-
     """
     if sys.version_info[:2] != (3, 11):
         _leave_for_python311()
@@ -92,7 +91,6 @@ def _pip(*arguments: str) -> None:
 
     Raises:
         SystemExit: with pip's own last words.
-
     """
     command = [str(_PYTHON), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     errors = []

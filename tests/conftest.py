@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from mnist_torchserve.client import digits
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.gateway import Gateway

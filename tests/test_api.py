@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
-
 from mnist_torchserve.contract import BAD_INPUTS, TIMEOUT, BadInput, Deployment
 from tests.support.fixtures import Sample
 

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import yaml
-
 from mnist_torchserve.ports import is_taken
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import health

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-
 from . import images, json_document, payload
 from .json_document import Document
 from .protocols import Images, v1, v2
@@ -55,7 +54,6 @@ def read(requests: Sequence[Request], model: Model) -> Batch:
     Args:
         requests: n of them.
         model: what V2's answers call the model.
-
     """
     pixels = np.empty((len(requests), PIXELS), np.float32)
     refusals: dict[int, Refusal] = {}
@@ -94,7 +92,6 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
 
     Raises:
         Refusal: there is no image.
-
     """
     body, media_type = request
     if media_type not in ("application/json", ""):

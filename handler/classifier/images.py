@@ -15,7 +15,6 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-
 from .types import SIDE, Body, Refusal
 
 MEDIA_TYPES = ("image/png", "image/jpeg", "image/jpg")  # the last is no official name, and often used
@@ -45,7 +44,6 @@ def read(body: Body) -> NDArray[np.float32]:
     Raises:
         Refusal: malformed, as no PNG or JPEG, or a damaged one; or an image in which no digit will be looked for: an
             animation, more than `MAX_PIXELS`, or other things that would take long.
-
     """
     written = ink(grey(open_image(body)))
     digit = written if is_normal(written) else centre(fit(written))

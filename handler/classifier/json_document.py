@@ -4,7 +4,6 @@ import json
 from typing import Any, NamedTuple
 
 import msgspec
-
 from .types import Refusal
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some systems begin every text with it
@@ -40,7 +39,6 @@ def decode(body: bytes) -> Document:
 
     Raises:
         Refusal: it is empty, or no JSON.
-
     """
     if not body:
         raise Refusal("empty", f"Expected a JSON object in the body, got nothing. {SHAPE}")
@@ -69,7 +67,6 @@ def convert(value: Any, kind: Any, where: str) -> Any:
 
     Raises:
         Refusal: it is another; the message names the place, which `where` begins.
-
     """
     try:
         return msgspec.convert(value, kind)

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-
 from .types import CLASSES, PIXELS, SIDE
 
 NOT_A_DIGIT = CLASSES  # index of the eleventh logit

@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import simdjson
-
 from .json_document import SHAPE, convert
 from .types import PIXELS, Body, Pixels, Refusal
 

@@ -88,7 +88,6 @@ class TorchRuntime:
 
     def __init__(self, path: Path, device: str) -> None:
         import torch  # noqa: PLC0415 - for GPUs alone
-
         from .network import DigitNetwork  # noqa: PLC0415 - it imports torch
 
         self.name = f"torch-{device}"

@@ -24,7 +24,6 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-
 from .cache import ResponseCache
 from .types import CLASSES, REASONS, Probabilities, Refusals
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psutil
 import requests
-
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.ports import free_ports

@@ -17,7 +17,6 @@ import psutil
 import requests
 import torch
 from numpy.typing import NDArray
-
 from classifier import batch, runtime
 from classifier.types import PIXELS, Model, Request
 from mnist_torchserve.client import digits, weights

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
-
 from mnist_torchserve import machine
 from mnist_torchserve.markdown import table
 from .measurement import CONNECTIONS, FASTAPI, FORWARD_SIZES, GATEWAY, OURS, PLAIN, ROWS, UNBATCHED, Measurement

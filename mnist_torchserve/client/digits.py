@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-
 from classifier.types import PIXELS, SIDE
 from mnist_torchserve import contract
 

@@ -6,7 +6,6 @@ file ── PNG, JPEG, JSON: batch.read; .npy: NumPy ──> images (784,), or w
 import io
 
 import numpy as np
-
 from classifier import batch, images
 from classifier.payload import refuse_out_of_range
 from classifier.types import PIXELS, SIDE, Model, Pixels, Refusal, Request

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-
 from classifier.types import Pixels, Refusal
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.daemon import ServiceError
@@ -24,7 +23,6 @@ class Client:
 
     Raises:
         ServiceError: no address is given, and nothing runs here.
-
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -52,7 +50,6 @@ class Client:
 
         Raises:
             requests.RequestException: there is no answer.
-
         """
         if isinstance(image, Refusal):
             return {"code": int(image.status), "message": str(image)}

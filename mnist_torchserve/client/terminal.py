@@ -5,7 +5,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
 from classifier.types import SIDE, Pixels, Refusal
 from . import digits
 

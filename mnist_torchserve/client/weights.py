@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import requests
-
 from classifier.runtime import Runtime
 from classifier.types import Pixels, Probabilities
 from mnist_torchserve.contract import Answer
@@ -35,7 +34,6 @@ def differences(url: str, runtime: Runtime, pixels: Pixels, tolerance: float) ->
 
     Raises:
         ComparisonError: an answer is no prediction.
-
     """
     expected = answers(runtime, pixels)
     with requests.Session() as session, ThreadPoolExecutor(CONNECTIONS) as pool:

@@ -22,7 +22,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-
 from mnist_torchserve.loadtest import charts, history, objectives, run, verdict
 from mnist_torchserve.loadtest.objectives import Objectives, ObjectivesError, Profile
 from mnist_torchserve.loadtest.run import LoadTarget

@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-
 from classifier.types import Pixels, Refusal
 from mnist_torchserve.client import files
 from mnist_torchserve.client.inference import Client

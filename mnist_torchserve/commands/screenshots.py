@@ -9,7 +9,6 @@ import sys
 
 from PIL import Image
 from playwright.sync_api import Error
-
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, chromium

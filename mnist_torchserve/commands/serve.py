@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 
 import psutil
-
 from mnist_torchserve.client import digits
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
@@ -119,11 +118,7 @@ def show_predictions(service: Service) -> None:
 def beside(drawing: str, label: int, answer: dict[str, float]) -> str:
     """A drawn digit with its label and its answer to the right."""
     lines = drawing.splitlines()
-    said = [
-        f"label       {label}",
-        f"prediction  {answer['prediction']}",
-        f"confidence  {answer['confidence']:.4f}",
-    ]
+    said = [f"label       {label}", f"prediction  {answer['prediction']}", f"confidence  {answer['confidence']:.4f}"]
     start = (len(lines) - len(said)) // 2
     remarks = [said[n - start] if start <= n < start + len(said) else "" for n in range(len(lines))]
     return "\n".join(f"  {line:<28}    {remark}".rstrip() for line, remark in zip(lines, remarks, strict=True))

@@ -11,7 +11,6 @@ import time
 
 from rich.console import Console
 from rich.live import Live
-
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.status import overview
 from mnist_torchserve.status.observation import Observation

@@ -70,7 +70,6 @@ class Account:
         Args:
             struck: when the fault began; what was before is the measure.
             over: when it ended.
-
         """
         normal = max(3 * quantile(self.during(0, struck).waits(), 0.95), NOISE)
         after = self.during(over)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-
 from mnist_torchserve.gateway import Node
 from mnist_torchserve.service import TorchServe
 from .testbed import GATEWAY, TORCHSERVE, Testbed
@@ -46,7 +45,6 @@ class Fault:
         quick: whether it is in the quick form.
         is_instant: whether it is over with its first moment, and the service then recovers by itself.
         prepared: what must be about the service before, and not after.
-
     """
 
     name: str

@@ -50,7 +50,6 @@ class Crowd:
         deadline: s after which a request that nobody has answered counts as hanging.
         clients: how many.
         pace: s from one request of a client to its next.
-
     """
 
     def __init__(self, url: str, deadline: float, clients: int = CLIENTS, pace: float = PACE) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
-
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.service import health
 from .bad_requests import campaign
@@ -26,7 +25,6 @@ class Mixture:
         before: resident bytes of the service, warmed up.
         after: the same afterwards.
         well: whether a golden prediction was right after it.
-
     """
 
     face: str

@@ -44,7 +44,6 @@ class Overload:
         queue: requests that may wait.
         account: of the crowd's requests during the flood.
         again: s after it until the crowd was answered as before; None if never.
-
     """
 
     face: str
@@ -105,7 +104,6 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
     Raises:
         WrkError: wrk is missing or failed.
         ServiceError: the service does not start.
-
     """
     file = folder / "payloads"
     wrk.write_payloads(file, payloads(1000))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import psutil
 import requests
-
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe
@@ -26,7 +25,6 @@ class Testbed:
     Args:
         folder: for all their files.
         limits: changes to the gateway's configuration, as `Gateway.on_free_ports` takes them.
-
     """
 
     def __init__(self, folder: Path, limits: Mapping[str, str] | None = None) -> None:
@@ -78,7 +76,6 @@ class Testbed:
 
         Raises:
             ServiceError: some is not, after WHOLE_TIMEOUT.
-
         """
         try:
             wait_until(self.is_whole, WHOLE_TIMEOUT)

@@ -29,7 +29,6 @@ class Trial:
         whole: s after it until every worker was READY; None if they never were.
         silence: the longest time in s without any answer, from the fault until all was well.
         dropped: requests that the gateway took and did not answer.
-
     """
 
     fault: Fault
@@ -78,7 +77,6 @@ def run(fault: Fault, face: str, testbed: Testbed) -> Trial:
     Raises:
         NotPossibleError: this machine does not allow it.
         ServiceError: the service did not come back at all.
-
     """
     with fault.prepared(testbed):
         crowd, dropped = Crowd(testbed.url(face), DEADLINES[face]), testbed.dropped()

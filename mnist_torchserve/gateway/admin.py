@@ -22,7 +22,6 @@ class Admin:
 
     Args:
         socket_path: its socket. Every method raises OSError where Envoy does not answer there.
-
     """
 
     def __init__(self, socket_path: Path) -> None:

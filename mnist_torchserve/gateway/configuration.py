@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from mnist_torchserve.project import ROOT
 from . import demo_routes
 from .settings import Address, Node, Settings, SettingsError
@@ -42,7 +41,6 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
         settings: addresses, keys, certificates, and whether there is a page to draw on.
         nodes: the TorchServe nodes, in place of those of the settings.
         admin: the socket of Envoy's own administration, for this machine's user alone.
-
     """
     config: Config = yaml.safe_load(template.read_text())
     config["admin"]["address"]["pipe"]["path"] = str(admin)
@@ -72,7 +70,6 @@ def validate(envoy: str, config: Config) -> None:
 
     Raises:
         SettingsError: with Envoy's own reason.
-
     """
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:  # readable by this user alone, as keys are in it
         yaml.safe_dump(config, file)
@@ -93,7 +90,6 @@ def write(config: Config, folder: Path) -> dict[str, str]:
 
     Raises:
         SettingsError: Envoy runs in this folder already, and cannot take up the change without a restart.
-
     """
     watched = _split(config, folder)
     bootstrap = folder / "envoy.yaml"

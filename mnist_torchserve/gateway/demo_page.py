@@ -58,7 +58,6 @@ class DemoPage:
     Args:
         context: a browser's context.
         url: the page's address.
-
     """
 
     def __init__(self, context: BrowserContext, url: str) -> None:

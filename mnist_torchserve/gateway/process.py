@@ -18,7 +18,6 @@ import psutil
 import requests
 import urllib3
 from urllib3.exceptions import InsecureRequestWarning
-
 from mnist_torchserve.daemon import Daemon, ServiceError
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
@@ -50,7 +49,6 @@ class Gateway(Daemon):
         settings: the settings.toml.
         template: the configuration that the settings are put into.
         home: folder for its state, its configuration and its logs.
-
     """
 
     name: ClassVar[str] = "the gateway"
@@ -83,7 +81,6 @@ class Gateway(Daemon):
 
         Raises:
             ValueError: a piece of text to be changed is not in the template, or twice.
-
         """
         home.mkdir(exist_ok=True)
         text = configuration.TEMPLATE.read_text()
@@ -155,7 +152,6 @@ class Gateway(Daemon):
 
         Raises:
             ServiceError: Envoy ended, or START_TIMEOUT passed.
-
         """
         reason = "Envoy does not listen yet"
 
@@ -181,7 +177,6 @@ class Gateway(Daemon):
         Raises:
             ServiceError: it does not run, would refuse the settings, or wants a restart for them; or a node is not
                 healthy, or still busy, after START_TIMEOUT.
-
         """
         if self.process() is None:
             raise ServiceError("The gateway does not run: start it with scripts/serve --gateway.")
@@ -205,7 +200,6 @@ class Gateway(Daemon):
 
         Returns:
             Whether there was anything to end.
-
         """
         if self.process() is not None:
             self._drain()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import msgspec
-
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
@@ -53,7 +52,6 @@ class Address(NamedTuple):
 
         Raises:
             SettingsError: it is neither.
-
         """
         host, _, port = text.removeprefix("http://").rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
@@ -112,7 +110,6 @@ def load(path: Path) -> Settings:
 
     Raises:
         SettingsError: a name is unknown, a file is missing, or together they would open the service to strangers.
-
     """
     try:
         file = msgspec.toml.decode(path.read_bytes(), type=_File)

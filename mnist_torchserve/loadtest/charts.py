@@ -10,7 +10,6 @@ mpl.use("agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-
 from . import history
 from .verdict import PREDICT, Record
 

@@ -11,7 +11,6 @@ class Footprint:
     Args:
         jvm: TorchServe's JVM, whose children are the workers; None if the service is elsewhere.
         generator: Locust.
-
     """
 
     def __init__(self, jvm: psutil.Process | None, generator: psutil.Process) -> None:

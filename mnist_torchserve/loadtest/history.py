@@ -30,7 +30,6 @@ def entry(profile: str, date: str, run: Mapping[str, Any], verdict: Verdict, bas
         run: what it measured.
         verdict: what it ended in.
         baseline: mean of /predict, as a ratio to that of the baseline under the same load, if that ran too.
-
     """
     figures = {name: dict(each) for name, each in run["endpoints"].items()}
     if "climb" in run:  # the latency at the limit says nothing about the service
@@ -58,7 +57,6 @@ def read(file: Path) -> list[dict[str, Any]]:
 
     Raises:
         HistoryError: there is no history, or a line of it is broken.
-
     """
     if not file.is_file():
         raise HistoryError(f"There is no history at {file} yet: every run with a verdict adds a line to it.")

@@ -116,7 +116,6 @@ def load(path: Path = FILE) -> Objectives:
 
     Raises:
         ObjectivesError: it is not there, is no TOML, lacks a key, or has one that nobody reads.
-
     """
     try:
         table = tomllib.loads(path.read_text())

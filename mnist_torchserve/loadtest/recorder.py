@@ -15,7 +15,6 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 from locust.stats import console_logger
-
 from . import objectives, tally, verdict
 from .figures import TOTAL, Window, since_reset
 from .objectives import Objectives, ObjectivesError

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
 from .footprint import Footprint
@@ -41,7 +40,6 @@ def execute(name: str, profile: Profile, target: LoadTarget, objectives: Path, r
 
     Raises:
         LoadRunError: Locust ended without a record.
-
     """
     record, log = results / "run.json", results / "locust.log"
     command = [sys.executable, "-m", "locust", *_options(name, profile, target, objectives, results)]

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit, urlunsplit
 from locust import FastHttpUser, events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-
 from mnist_torchserve.contract import TIMEOUT, Answer, Deployment
 from . import recorder, tally
 from .payloads import Payload, Payloads, plain

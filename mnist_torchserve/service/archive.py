@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
-
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.project import MODEL_STORE, ROOT
 
@@ -27,7 +26,6 @@ class Archive:
 
     Args:
         path: the file.
-
     """
 
     def __init__(self, path: Path = MODEL_STORE / "mnist.mar") -> None:
@@ -50,7 +48,6 @@ class Archive:
 
         Raises:
             ServiceError: a source is missing, or the archiver failed.
-
         """
         for source in _sources():
             if not source.is_file():
@@ -78,7 +75,6 @@ class Archive:
 
         Raises:
             KeyError: there is no file of such a name.
-
         """
         with zipfile.ZipFile(self.path) as ours, zipfile.ZipFile(folder / self.path.name, "w") as copy:
             contents = {name: ours.read(name) for name in ours.namelist()}
@@ -89,8 +85,7 @@ class Archive:
     def variant(self, folder: Path, **settings: object) -> None:
         """Write a copy of the archive into `folder`, with other settings in its model-config.yaml."""
         self.copy(
-            folder,
-            {"model-config.yaml": lambda usual: yaml.safe_dump({**yaml.safe_load(usual), **settings}).encode()},
+            folder, {"model-config.yaml": lambda usual: yaml.safe_dump({**yaml.safe_load(usual), **settings}).encode()}
         )
 
 

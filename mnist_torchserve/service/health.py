@@ -24,7 +24,6 @@ def check(management_url: str) -> None:
 
     Raises:
         UnhealthyError: it does not answer, no worker is READY, or the golden prediction is wrong.
-
     """
     url = management_url + QUESTION
     problem = ""

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import psutil
 import requests
-
 from mnist_torchserve.daemon import Daemon, ServiceError
 from mnist_torchserve.project import MODEL_STORE, ROOT
 from mnist_torchserve.waiting import wait_until
@@ -82,7 +81,6 @@ class TorchServe(Daemon):
 
         Raises:
             ServiceError: TorchServe does not run.
-
         """
         found = []
         for process in self.family():
@@ -103,7 +101,6 @@ class TorchServe(Daemon):
         Raises:
             ServiceError: the JVM ended, a worker could not load the model, or START_TIMEOUT passed; with the
                 worker's own error.
-
         """
         reason = ""
 
@@ -134,7 +131,6 @@ class TorchServe(Daemon):
 
         Returns:
             Whether there was anything to end.
-
         """
         if self.process() is not None:
             with suppress(TimeoutError, requests.RequestException, LookupError, ValueError):  # nobody to wait for

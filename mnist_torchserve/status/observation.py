@@ -16,7 +16,6 @@ class Observation:
         runs: whether any of it runs, well or not.
         problems: what is wrong, a sentence each.
         metrics: what it counts.
-
     """
 
     runs: bool
@@ -29,7 +28,6 @@ class Observation:
 
         Raises:
             ServiceError: the gateway's settings cannot be used.
-
         """
         server = TorchServe()
         gateway = Gateway(server)

@@ -8,7 +8,6 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
-
 from .scrape import Interval
 
 _DURATION = "envoy_gateway_request_duration_microseconds"

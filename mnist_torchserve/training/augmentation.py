@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812 - as all who use torch name it
 from torch import Generator, Tensor
-
 from classifier.types import SIDE
 
 

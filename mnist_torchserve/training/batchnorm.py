@@ -5,7 +5,6 @@ from typing import cast
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
 from classifier.network import DigitNetwork
 
 

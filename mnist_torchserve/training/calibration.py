@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import torch
 from torch import Tensor, nn
-
 from classifier.network import DigitNetwork
 
 TEMPERATURES = np.geomspace(0.5, 2, 401)

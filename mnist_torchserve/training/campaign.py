@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from . import evaluation, export
 from .dataset import Dataset
 from .evaluation import Evaluation, Figures

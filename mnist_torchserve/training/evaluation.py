@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
-
 from classifier.network import DigitNetwork
 from classifier.runtime import ONNX_FILE, TORCH_FILE, OnnxRuntime, TorchRuntime
 from classifier.types import PIXELS

@@ -7,7 +7,6 @@ from typing import Any
 import onnx
 import torch
 from torch import Tensor, nn
-
 from classifier.network import DigitNetwork
 from classifier.runtime import ONNX_FILE, TORCH_FILE
 from classifier.types import CLASSES, PIXELS
@@ -58,13 +57,7 @@ def _write_onnx(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> 
         verbose=False,
     )
     model = program.model_proto
-    for node in (
-        model.graph,
-        *model.graph.node,
-        *model.graph.value_info,
-        *model.graph.input,
-        *model.graph.output,
-    ):
+    for node in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
         del node.metadata_props[:]  # the exporter's stack traces, with paths of this machine
     onnx.helper.set_model_props(model, {"metadata": json.dumps(metadata)})
     onnx.checker.check_model(model, full_check=True)

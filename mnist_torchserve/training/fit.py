@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
 from classifier.network import NOT_A_DIGIT, DigitNetwork
 from . import batchnorm, calibration, outliers
 from .augmentation import Ranges, distort

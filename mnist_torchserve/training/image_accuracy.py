@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
 from classifier import images
 from classifier.runtime import Runtime
 from mnist_torchserve import markdown

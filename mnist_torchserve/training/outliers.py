@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-
 from classifier.types import PIXELS, SIDE
 from . import drawing
 from .augmentation import Ranges, distort

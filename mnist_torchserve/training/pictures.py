@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from numpy.typing import NDArray
-
 from classifier.types import CLASSES, SIDE
 from . import metrics
 from .campaign import TrainedSeed
@@ -104,11 +103,7 @@ def _confidence_histograms(chosen: TrainedSeed) -> Figure:
     for axes, (kind, confidence) in zip(rows, kinds.items(), strict=True):
         colour = INK if confidence is digits else ACCENT
         axes.hist(
-            confidence,
-            bins=50,
-            range=(0, 1),
-            weights=np.full(len(confidence), 100 / len(confidence)),
-            color=colour,
+            confidence, bins=50, range=(0, 1), weights=np.full(len(confidence), 100 / len(confidence)), color=colour
         )
         axes.set(yscale="log", ylim=(0.01, 150), yticks=[0.01, 1, 100])
         axes.yaxis.set_major_formatter("{x:g} %")
@@ -121,10 +116,7 @@ def _worst_mistakes(probabilities: NDArray[np.float32], test: Split) -> Figure:
     shown = np.argsort(probabilities[np.arange(len(test.labels)), test.labels])[:32]
     captions = [f"{test.labels[i]} read as {probabilities[i].argmax()}\n{probabilities[i].max():.2f}" for i in shown]
     return _gallery(
-        test.pixels[shown],
-        captions,
-        columns=8,
-        title="The test digits that got their label's lowest probabilities",
+        test.pixels[shown], captions, columns=8, title="The test digits that got their label's lowest probabilities"
     )
 
 

@@ -47,10 +47,7 @@ def _circumstances(configuration: Configuration, dataset: Dataset) -> dict[str, 
         "configuration": asdict(configuration),
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", *CODE)),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
-        },
+        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
         "machine": machine.description(),
     }
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from PIL import Image
-
 from classifier.types import SIDE
 from . import drawing
 from .augmentation import Ranges, distort

@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-
 from mnist_torchserve.benchmark import report, wrk
 from mnist_torchserve.benchmark.measurement import (
     CONNECTIONS,

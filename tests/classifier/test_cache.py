@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import requests
-
 from classifier.cache import ResponseCache
 from classifier.types import Request, Response
 from mnist_torchserve.service import Archive, TorchServe

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-
 from classifier import images
 from classifier.runtime import load
 from classifier.types import Refusal

@@ -1,7 +1,6 @@
 """What makes the model cheap, in facts that do not depend on the machine."""
 
 import onnx
-
 from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.training import evaluation
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
 from classifier import batch
 from classifier.batch import Batch
 from classifier.types import Model, Refusal, Request
@@ -84,13 +83,7 @@ def test_contract_table(refusal: BadInput) -> None:
 
 def test_bad_requests_leave_their_neighbours_alone() -> None:
     good = np.random.default_rng(1).random((3, 784)).astype(np.float32)
-    bodies = [
-        good[0].tobytes(),
-        b"short",
-        good[1].tobytes(),
-        np.full(784, 7, "<f4").tobytes(),
-        good[2].tobytes(),
-    ]
+    bodies = [good[0].tobytes(), b"short", good[1].tobytes(), np.full(784, 7, "<f4").tobytes(), good[2].tobytes()]
     found = read(*((body, BINARY) for body in bodies))
     np.testing.assert_array_equal(found.pixels[[0, 2, 4]], good)
     assert sorted(found.refusals) == [1, 3]

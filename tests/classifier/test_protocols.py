@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from classifier import batch
 from classifier.types import CLASSES, PIXELS, Model, Request
 from tests.support.json_values import json_values

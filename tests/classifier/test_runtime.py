@@ -7,7 +7,6 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
-
 from classifier import network, runtime
 from mnist_torchserve.client import digits
 from mnist_torchserve.project import MODEL_STORE

@@ -13,7 +13,6 @@ import numpy as np
 import prometheus_client
 import pytest
 import yaml
-
 from classifier import cache, telemetry
 from classifier.batch import read
 from classifier.telemetry import BatchRecord, Reporter

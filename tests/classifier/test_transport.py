@@ -14,7 +14,6 @@ import ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ts.protocol import otf_message_handler
-
 from classifier import transport
 
 names = st.text(max_size=12)

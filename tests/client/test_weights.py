@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from classifier import runtime
 from mnist_torchserve.client import digits, weights
 from mnist_torchserve.project import MODEL_STORE

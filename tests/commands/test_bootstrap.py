@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
 from tests.support import bootstrap as loader
 from tests.support.checkout import Checkout
 

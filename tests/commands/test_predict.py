@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-
 from mnist_torchserve.client import digits, files
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT

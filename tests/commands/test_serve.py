@@ -7,7 +7,6 @@ import time
 
 import psutil
 import pytest
-
 from tests.support.checkout import Checkout
 
 

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from mnist_torchserve.contract import Answer
 
 

@@ -13,7 +13,6 @@ import schemathesis
 import yaml
 from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import GenerationMode
-
 from mnist_torchserve.contract import BAD_INPUTS, TIMEOUT, BadInput, Deployment
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.project import ROOT

@@ -10,14 +10,8 @@ import numpy as np
 import pytest
 import requests
 from numpy.typing import NDArray
-from tritonclient.http import (
-    InferenceServerClient,
-    InferInput,
-    InferRequestedOutput,
-    InferResult,
-)
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
-
 from mnist_torchserve.contract import TIMEOUT, Deployment
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import MakeGateway, Sample

@@ -9,7 +9,6 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-
 from mnist_torchserve.gateway.settings import load
 from mnist_torchserve.project import ROOT
 

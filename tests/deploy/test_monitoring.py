@@ -18,7 +18,6 @@ import pytest
 import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-
 from classifier.types import REASONS
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.loadtest import objectives

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from mnist_torchserve.project import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-
 from mnist_torchserve.faults.account import Account, Attempt, Ending
 from mnist_torchserve.faults.crowd import CUT, NOT_ACCEPTED, Crowd
 from mnist_torchserve.ports import free_ports

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-
 from mnist_torchserve.client import digits
 from mnist_torchserve.contract import TIMEOUT, Deployment
 from mnist_torchserve.faults.bad_requests import campaign

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import requests
-
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.settings import SettingsError, load

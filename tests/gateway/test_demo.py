@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import requests
-
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.settings import SettingsError, load
 from mnist_torchserve.project import ROOT

@@ -14,7 +14,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route
-
 from mnist_torchserve.client import digits
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, chromium

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe, read_properties
 from tests.support.fixtures import MakeGateway
@@ -107,10 +106,7 @@ def test_slow_clients_are_let_go(make_gateway: MakeGateway, node: TorchServe) ->
 
 
 def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeGateway, node: TorchServe) -> None:
-    limits = {
-        "max_requests: 512": "max_requests: 5",
-        "timeout: 5s # the deadline": "timeout: 1s # the deadline",
-    }
+    limits = {"max_requests: 512": "max_requests: 5", "timeout: 5s # the deadline": "timeout: 1s # the deadline"}
     with make_gateway(node, limits=limits).running() as gateway:
         with stuck(node), ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(lambda _: predict(gateway), range(20)))

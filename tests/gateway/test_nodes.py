@@ -10,7 +10,6 @@ from typing import Any
 import psutil
 import pytest
 import requests
-
 from mnist_torchserve.gateway import Gateway, Node
 from mnist_torchserve.service import TorchServe
 from tests.support.checkout import Checkout

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.settings import Address
 from mnist_torchserve.ports import is_taken

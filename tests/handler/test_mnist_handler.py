@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ts.context import Context
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.service import Service
-
 from classifier.network import DigitNetwork
 from mnist_handler import MnistHandler
 from mnist_torchserve.contract import BAD_INPUTS, BadInput

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.loadtest import history, objectives, verdict
 from mnist_torchserve.project import ROOT
@@ -77,11 +76,7 @@ def result(folder: Path) -> dict[str, Any]:
 
 def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp_path: Path) -> None:
     file = write_objectives(
-        tmp_path,
-        "failure_ratio = 0\np99 = 10_000",
-        locustfile="mixed.py",
-        users=20,
-        more="recognised = 0.9",
+        tmp_path, "failure_ratio = 0\np99 = 10_000", locustfile="mixed.py", users=20, more="recognised = 0.9"
     )
     host = deployment.root.removesuffix("/ping").removesuffix("/")
     code, output = loadtest(tmp_path, "--profile", "short", "--objectives", file, "--host", host)

@@ -11,7 +11,6 @@ import gevent
 from gevent.pool import Pool
 from locust import events, task
 from locust.argument_parser import LocustArgumentParser
-
 from mnist_torchserve.loadtest import tally
 from mnist_torchserve.loadtest.recorder import options
 from mnist_torchserve.loadtest.users import PAYLOADS, PredictingUser

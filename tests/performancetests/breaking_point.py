@@ -13,7 +13,6 @@ from typing import Any
 import psutil
 from locust import LoadTestShape
 from locust.runners import MasterRunner
-
 from mnist_torchserve.loadtest import recorder, verdict
 from mnist_torchserve.loadtest.figures import EndpointFigures, Window
 from mnist_torchserve.loadtest.verdict import PREDICT

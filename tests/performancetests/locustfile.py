@@ -5,7 +5,6 @@ locust -f tests/performancetests/locustfile.py --headless --users 100 --spawn-ra
 """
 
 from locust import between, task
-
 from mnist_torchserve.loadtest.users import ONES, PAYLOADS, ZEROS, PredictingUser
 
 

@@ -5,7 +5,6 @@ import random
 from typing import Any
 
 from locust import between, task
-
 from mnist_torchserve.contract import BAD_INPUTS, MAX_BODY, BadInput
 from mnist_torchserve.loadtest.users import PAYLOADS, PredictingUser
 
@@ -35,11 +34,7 @@ class MixedUser(PredictingUser):
         headers = {"Content-Type": bad.media_type} if bad.media_type else {}
         body: Any = bad.body  # Locust's annotation knows no bytes
         with self.client.post(
-            self.deployment.predict,
-            data=body,
-            headers=headers,
-            name=f"/predict ({bad.status})",
-            catch_response=True,
+            self.deployment.predict, data=body, headers=headers, name=f"/predict ({bad.status})", catch_response=True
         ) as response:
             if response.status_code == bad.status and bad.words in (response.text or ""):
                 response.success()

@@ -4,7 +4,6 @@ import random
 
 from locust import between, events, task
 from locust.argument_parser import LocustArgumentParser
-
 from mnist_torchserve.loadtest import tally
 from mnist_torchserve.loadtest.recorder import options
 from mnist_torchserve.loadtest.users import PAYLOADS, PredictingUser

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import requests
-
 from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.project import EXAMPLE, MODEL_STORE, ROOT
 from mnist_torchserve.service import Archive

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import ts
 from PIL import Image
-
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import Sample
 

@@ -12,7 +12,6 @@ import pytest
 import requests
 import yaml
 from onnx import numpy_helper
-
 from mnist_torchserve.contract import blank
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import Archive, TorchServe, health

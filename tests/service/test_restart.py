@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-
 from mnist_torchserve.contract import blank
 from mnist_torchserve.daemon import StateFile
 from mnist_torchserve.service import Archive, TorchServe

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 import requests
-
 from classifier import runtime
 from mnist_torchserve.contract import TIMEOUT, Deployment, blank
 from mnist_torchserve.daemon import ServiceError

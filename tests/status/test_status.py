@@ -8,7 +8,6 @@ import numpy as np
 import prometheus_client
 import pytest
 import requests
-
 from mnist_torchserve.status.scrape import Interval, Scrape
 from tests.support.checkout import Checkout
 from tests.support.workers import stuck

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe
 

@@ -8,7 +8,6 @@ import socket
 from typing import Any
 
 import requests
-
 from mnist_torchserve.gateway import Gateway
 
 PAYLOAD = json.dumps({"data": [0.0] * 784})

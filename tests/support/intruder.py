@@ -14,7 +14,6 @@ from typing import Any
 
 import grpc
 import requests
-
 from mnist_torchserve.service import TorchServe
 
 TIMEOUT = 30  # s; a model that is registered is loaded before the answer comes

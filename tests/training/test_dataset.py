@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from mnist_torchserve.client import digits
 from mnist_torchserve.training import dataset
 

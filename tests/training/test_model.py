@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-
 from classifier import runtime
 from classifier.network import DigitNetwork
 from mnist_torchserve.client import digits
@@ -138,10 +137,7 @@ class TestMetrics:
 
     def test_auroc_counts_pairs(self) -> None:
         rng = np.random.default_rng(4)
-        digits_, others = (
-            rng.integers(3, 10, 50).astype(np.float32),
-            rng.integers(0, 7, 40).astype(np.float32),
-        )
+        digits_, others = (rng.integers(3, 10, 50).astype(np.float32), rng.integers(0, 7, 40).astype(np.float32))
         pairs = [(one > other) + 0.5 * (one == other) for one in digits_ for other in others]
         assert metrics.auroc(digits_, others) == pytest.approx(np.mean(pairs))
 

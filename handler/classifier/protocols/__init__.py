@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import NamedTuple, Self
 
 import numpy as np
-
 from ..types import PIXELS, Outcome, Pixels, Refusal, Response
 
 

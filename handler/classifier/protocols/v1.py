@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-
 from ..json_document import convert
 from ..payload import refuse_out_of_range
 from ..types import MAX_IMAGES, PIXELS, SIDE, Outcome, Refusal

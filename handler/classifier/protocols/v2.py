@@ -22,7 +22,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-
 from ..json_document import Document, convert
 from ..payload import refuse_out_of_range
 from ..types import MAX_IMAGES, PIXELS, SIDE, Model, Outcome, Prediction, Refusal
@@ -64,7 +63,6 @@ def read(document: Document, model: Model) -> Images:
     Args:
         document: the JSON, and what followed it: little-endian, as binary tensors are.
         model: what the answer calls the model.
-
     """
     try:
         request: InferenceRequest = convert(document.value, InferenceRequest, "$")

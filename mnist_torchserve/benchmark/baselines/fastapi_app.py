@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import torch
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
-
 from classifier.network import DigitNetwork
 from mnist_torchserve.project import MODEL_STORE
 

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from ts.torch_handler.base_handler import BaseHandler
-
 from classifier.network import DigitNetwork
 
 

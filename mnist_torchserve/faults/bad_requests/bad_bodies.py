@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 from PIL import Image
-
 from mnist_torchserve.contract import MAX_BODY, PIXELS
 from .exchanges import CLOSED, Draft
 from .kind import HOSTILE, Kinds, chunked, good_json

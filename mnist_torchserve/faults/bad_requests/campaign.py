@@ -34,7 +34,6 @@ class ExchangeOutcome:
         ended: a status, "closed", "dropped" (by the client), "hanging", "nonsense" or "refused" (the connection).
         problem: what should not have been, or empty.
         wait: seconds from the last byte sent to the end of the answer.
-
     """
 
     kind: str
@@ -51,7 +50,6 @@ class Tally:
         kinds: for each kind, how often it ended how.
         violations: one sentence for each exchange that ended as it must not, with the way to repeat it.
         longest_wait: seconds, of all that had an answer.
-
     """
 
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
