@@ -74,13 +74,23 @@ class MnistHandler:
         if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
             responses = [Response(HTTPStatus.OK, self._describe_if_healthy())]
         else:
-            requests = [_request(fields, context, index) for index, fields in enumerate(data)]
-            responses = self._cache(requests) if self._cache else self._compute(requests)
+            taken = [_take(fields, context, index) for index, fields in enumerate(data)]
+            computed = iter(self._respond([each for each in taken if isinstance(each, Request)]))
+            responses = [each if isinstance(each, Response) else next(computed) for each in taken]
         for index, (status, _) in enumerate(responses):
             context.set_response_content_type(index, "application/json")
             if status != HTTPStatus.OK:
                 context.set_response_status(int(status), status.phrase, index)
         return [body for _, body in responses]
+
+    def _respond(self, requests: Sequence[Request]) -> list[Response]:
+        """Respond to each request; where the batch as a whole fails, to each alone, so that the guilty one is found."""
+        try:
+            return self._cache(requests) if self._cache else self._compute(requests)
+        except Exception as error:
+            if len(requests) == 1:
+                return [batch.failure(error)]
+            return [response for request in requests for response in self._respond([request])]
 
     def _compute(self, requests: Sequence[Request]) -> list[Response]:
         began = time.perf_counter()
@@ -150,6 +160,14 @@ def _require_own_code() -> None:
         raise RuntimeError(
             f"The archive's own `classifier` is hidden by {found}: take that folder off PYTHONPATH and start again."
         )
+
+
+def _take(fields: Mapping[str, Any], context: Any, index: int) -> Request | Response:
+    """A request as TorchServe hands it over, or what it gets if that fails."""
+    try:
+        return _request(fields, context, index)
+    except Exception as error:
+        return batch.failure(error)
 
 
 def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:

@@ -10,16 +10,23 @@ Which reader takes a request is decided once, by its media type and, if it is JS
     any other                415
 
 A request's first image has the row of the request, its others follow behind the rows of all requests.
+
+No request harms another: whatever is raised in reading one, or in writing its response, ends in that response.
 """
 
+import logging
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from . import images, json_document, payload
 from .json_document import Document
 from .protocols import Images, v1, v2
-from .types import PIXELS, Model, Outcome, Pixels, Probabilities, Refusal, Request, Response, predictions
+from .types import PIXELS, Model, Outcome, Pixels, Probabilities, Refusal, Request, Response, predictions, quote
+
+_HERE = str(Path(__file__).parent)
 
 
 class Group(NamedTuple):
@@ -42,10 +49,16 @@ class Batch(NamedTuple):
         outcomes: list[Outcome] = [*predictions(probabilities)]
         for row, refusal in self.refusals.items():
             outcomes[row] = refusal
-        responses = [Response(outcome.status, outcome.encode()) for outcome in outcomes[: self.size]]
-        for index, group in self.groups.items():
-            responses[index] = group.images.respond([outcomes[row] for row in group.rows])
-        return responses
+        return [self._response(index, outcomes) for index in range(self.size)]
+
+    def _response(self, index: int, outcomes: Sequence[Outcome]) -> Response:
+        try:
+            if index in self.groups:
+                rows, images = self.groups[index]
+                return images.respond([outcomes[row] for row in rows])
+            return Response(outcomes[index].status, outcomes[index].encode())
+        except Exception as error:
+            return failure(error)
 
 
 def read(requests: Sequence[Request], model: Model) -> Batch:
@@ -62,8 +75,8 @@ def read(requests: Sequence[Request], model: Model) -> Batch:
         for index, request in enumerate(requests):
             try:
                 found = _read(request, pixels[index], model)
-            except Refusal as refusal:
-                refusals[index] = refusal
+            except Exception as error:
+                refusals[index] = error if isinstance(error, Refusal) else _internal(error)
                 pixels[index] = 0
             else:
                 if found is not None:
@@ -76,6 +89,22 @@ def read(requests: Sequence[Request], model: Model) -> Batch:
     if groups:
         pixels = np.concatenate([pixels, *(images.pixels[1:] for images in several.values())])
     return Batch(len(requests), pixels, refusals, groups)
+
+
+def failure(error: Exception) -> Response:
+    """What a request gets whose reading or writing has failed for a reason that is ours."""
+    refusal = _internal(error)
+    return Response(refusal.status, refusal.encode())
+
+
+def _internal(error: Exception) -> Refusal:
+    # Where it happened in our code, and not what it says, as that may be a client's text.
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if _HERE in frame.filename]
+    place = f"{ours[-1].filename}:{ours[-1].lineno}" if ours else "an unknown place"
+    logging.error("A request failed: %s at %s", type(error).__name__, place)
+    return Refusal(
+        "internal", "The service failed at this request. Tell its operator: the log of the model says where."
+    )
 
 
 def _groups(several: dict[int, Images], end: int) -> dict[int, Group]:
@@ -113,7 +142,7 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
         raise Refusal(
             "media_type",
             f"Expected the header `Content-Type: application/json` (or application/octet-stream, "
-            f"image/png, image/jpeg), got {media_type[:80]!a}. {json_document.SHAPE}",
+            f"image/png, image/jpeg), got {quote(media_type)}. {json_document.SHAPE}",
         )
     return None
 

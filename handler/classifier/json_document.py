@@ -49,7 +49,7 @@ def decode(body: bytes) -> Document:
         raise _malformed(f"no {encoding.upper()}, as which it begins ({error.reason})") from None
     try:
         return Document(msgspec.json.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         problem = str(error)
     if body.startswith(_GZIP):
         problem = "gzip, which is not read; send it uncompressed"
@@ -73,6 +73,10 @@ def convert(value: Any, kind: Any, where: str) -> Any:
     except msgspec.ValidationError as error:
         said, at, path = str(error).partition(" - at `$")
         raise Refusal("type", f"{said} - at `{where}{path if at else '`'}.") from None
+    except (ValueError, OverflowError, RecursionError):
+        raise Refusal(
+            "type", f"Expected another value, got one with half a surrogate pair or nested without end - at `{where}`."
+        ) from None
 
 
 def _malformed(problem: str) -> Refusal:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 SIDE = 28  # pixels
 PIXELS = SIDE * SIDE  # row by row
 CLASSES = 10
-MAX_IMAGES = 64  # in one request; their predictions or refusals stay far below max_response_size
+MAX_IMAGES = 64  # in one request
+MAX_RESPONSE = 32_768  # bytes; TorchServe kills a worker whose response exceeds max_response_size, twice as much
+MAX_QUOTE = 80  # characters of a client's that a message repeats
 
 Body = bytes | bytearray | memoryview
 Pixels = NDArray[np.float32]  # (n, PIXELS), 0 black to 1 white
@@ -26,6 +28,7 @@ REASONS = {
     "length": HTTPStatus.UNPROCESSABLE_ENTITY,
     "range": HTTPStatus.UNPROCESSABLE_ENTITY,
     "image": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 
@@ -64,6 +67,15 @@ class Prediction(NamedTuple):
     def encode(self) -> bytes:
         """As JSON; six decimals are what float32 holds."""
         return b'{"prediction": %d, "confidence": %.6f}' % self
+
+
+def quote(value: object) -> str:
+    """What a client has sent, as a message may repeat it: in ASCII, and cut short."""
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # a number of more digits than Python writes, a nest without end
+        return f"a {type(value).__name__} that is too long to repeat"
+    return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE]}..."
 
 
 class Refusal(Exception):  # noqa: N818 - an answer like any other, and no error of ours

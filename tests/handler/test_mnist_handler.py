@@ -2,96 +2,18 @@
 
 import json
 import shutil
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import ts
 from numpy.typing import NDArray
-from ts.context import Context
-from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
-from ts.service import Service
 from classifier.network import DigitNetwork
-from mnist_handler import MnistHandler
 from mnist_torchserve.contract import BAD_INPUTS, BadInput
 from mnist_torchserve.project import ROOT
 from tests.support.fixtures import Sample
-
-Answer = tuple[int, str, Any]  # status, content type, document
-MANIFEST = {"model": {"modelName": "mnist", "modelVersion": "1.0", "configFile": "model-config.yaml"}}
-
-
-class Worker:
-    """What TorchServe's worker process does with a batch, around our handler."""
-
-    def __init__(self, model_dir: Path) -> None:
-        metrics = MetricsCacheYamlImpl(str(Path(ts.__file__).parent / "configs" / "metrics.yaml"))
-        metrics.initialize_cache()
-        metrics.model_name = "mnist"
-        handler = MnistHandler()
-        self._service = Service("mnist", str(model_dir), MANIFEST, handler.handle, None, 16, metrics_cache=metrics)
-        self._service.set_cl_socket(None)
-        context: Context = self._service.context
-        handler.initialize(context)
-
-    def predict(self, *requests: dict[str, Any]) -> list[Answer]:
-        return _answers(self._service.predict(list(requests)))
-
-
-def request(
-    body: bytes | None, media_type: str = "application/json", headers: dict[str, str] | None = None
-) -> dict[str, Any]:
-    """A request as TorchServe's message reader hands it over."""
-    parameters = [] if body is None else [{"name": "body", "contentType": media_type, "value": bytearray(body)}]
-    every = {"explain": "False", **(headers or {})}  # TorchServe adds the first to what comes by REST
-    pairs = [{"name": name.encode(), "value": value.encode()} for name, value in every.items()]
-    return {"requestId": b"id", "headers": pairs, "parameters": parameters}
-
-
-def _answers(message: bytes) -> list[Answer]:
-    """Read a response message: code, message, then for each request id, type, status, phrase, headers, body."""
-    position = 0
-
-    def integer() -> int:
-        nonlocal position
-        position += 4
-        return int(struct.unpack_from("!i", message, position - 4)[0])
-
-    def text() -> bytes:
-        nonlocal position
-        length = integer()
-        position += length
-        return bytes(message[position - length : position])
-
-    assert integer() == 200
-    text()
-    answers = []
-    while struct.unpack_from("!i", message, position)[0] != -1:
-        text()  # request id
-        content_type = text().decode()
-        status = integer()
-        text()  # phrase
-        for _ in range(integer()):
-            text(), text()
-        answers.append((status, content_type, json.loads(text())))
-    return answers
-
-
-@pytest.fixture(scope="module")
-def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive's files, flat, as TorchServe unpacks them."""
-    folder = tmp_path_factory.mktemp("model")
-    for name in ("handler/model-config.yaml", "model_store/mnist.pt", "model_store/mnist.onnx"):
-        shutil.copy(ROOT / name, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def worker(model_dir: Path) -> Worker:
-    return Worker(model_dir)
+from tests.support.worker import Worker, request
 
 
 @pytest.fixture(scope="module")

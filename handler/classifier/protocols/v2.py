@@ -17,19 +17,21 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from ..json_document import Document, convert
 from ..payload import refuse_out_of_range
-from ..types import MAX_IMAGES, PIXELS, SIDE, Model, Outcome, Prediction, Refusal
+from ..types import MAX_IMAGES, PIXELS, SIDE, Model, Outcome, Prediction, Refusal, quote
 from . import Images
 
 OUTPUTS = {"prediction": "INT64", "confidence": "FP32", "error": "BYTES"}
 _IMAGE_SHAPES = ([PIXELS], [SIDE, SIDE], [1, SIDE, SIDE])
 _DATA = "$.inputs[0].data"
+_DTYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "UINT8": np.dtype("u1")}  # of binary tensors
+MAX_ID = 128  # characters of a request's id, which its answer repeats
 
 _Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
@@ -40,13 +42,13 @@ class _Parameters(msgspec.Struct):
 
 class _Input(msgspec.Struct):
     shape: list[int]
-    datatype: Literal["FP32", "UINT8"]
+    datatype: str
     data: list[Any] | None = None
     parameters: _Parameters = msgspec.field(default_factory=_Parameters)
 
 
 class _Output(msgspec.Struct):
-    name: Literal["prediction", "confidence", "error"]
+    name: str
 
 
 class InferenceRequest(msgspec.Struct):
@@ -66,8 +68,7 @@ def read(document: Document, model: Model) -> Images:
     """
     try:
         request: InferenceRequest = convert(document.value, InferenceRequest, "$")
-        if len(request.inputs) != 1:
-            raise Refusal("length", f"Expected 1 tensor, got {len(request.inputs)} - at `$.inputs`.")
+        _require_known(request)
         values = _values(request.inputs[0], document.rest)
     except Refusal as refusal:
         return Images.none(refusal)
@@ -86,7 +87,7 @@ def _join(request: InferenceRequest, model: Model, outcomes: Sequence[Outcome]) 
         for outcome in outcomes
     ]
     columns = dict(zip(OUTPUTS, zip(*rows, strict=True), strict=True))
-    wanted = [output.name for output in request.outputs] if request.outputs else [*OUTPUTS]
+    wanted = dict.fromkeys(output.name for output in request.outputs) if request.outputs else OUTPUTS
     outputs = [
         {"name": name, "datatype": OUTPUTS[name], "shape": [len(rows)], "data": columns[name]} for name in wanted
     ]
@@ -94,12 +95,27 @@ def _join(request: InferenceRequest, model: Model, outcomes: Sequence[Outcome]) 
     return msgspec.json.encode({**named, **({"id": request.id} if request.id else {}), "outputs": outputs})
 
 
+def _require_known(request: InferenceRequest) -> None:
+    """Refuse what cannot be answered, and what would be repeated in the answer at any length."""
+    if len(request.inputs) != 1:
+        raise Refusal("length", f"Expected 1 tensor, got {len(request.inputs)} - at `$.inputs`.")
+    if request.id is not None and (len(request.id) > MAX_ID or not request.id.isprintable()):
+        raise Refusal("length", f"Expected at most {MAX_ID} printable characters, got {quote(request.id)} - at `$.id`.")
+    if (datatype := request.inputs[0].datatype) not in _DTYPES:
+        known = " or ".join(_DTYPES)
+        raise Refusal("type", f"Expected {known}, got {quote(datatype)} - at `$.inputs[0].datatype`.")
+    for index, output in enumerate(request.outputs or ()):
+        if output.name not in OUTPUTS:
+            known = ", ".join(OUTPUTS)
+            raise Refusal("type", f"Expected one of {known}, got {quote(output.name)} - at `$.outputs[{index}].name`.")
+
+
 def _values(tensor: _Input, rest: bytes) -> NDArray[Any]:
     """The values of a tensor of 1 to 64 images."""
     shape = [1, *tensor.shape] if tensor.shape in _IMAGE_SHAPES else tensor.shape
     if shape[1:] not in _IMAGE_SHAPES or not 1 <= shape[0] <= MAX_IMAGES:
         expected = f"the shape [n, {PIXELS}] or [n, {SIDE}, {SIDE}] with n from 1 to {MAX_IMAGES}"
-        raise Refusal("length", f"Expected {expected}, got {tensor.shape} - at `$.inputs[0].shape`.")
+        raise Refusal("length", f"Expected {expected}, got {quote(tensor.shape)} - at `$.inputs[0].shape`.")
     values = _from_bytes(tensor, rest) if tensor.data is None else _from_json(tensor, tensor.data, rest)
     if values.size != shape[0] * PIXELS:
         expected = f"{shape[0] * PIXELS} values, as `shape` says"
@@ -124,8 +140,8 @@ def _from_bytes(tensor: _Input, rest: bytes) -> NDArray[Any]:
     size = tensor.parameters.binary_data_size
     if size is None:
         raise Refusal("type", "Object missing required field `data` - at `$.inputs[0]`.")
-    dtype = np.dtype("u1" if tensor.datatype == "UINT8" else "<f4")
+    dtype = _DTYPES[tensor.datatype]
     if size != len(rest) or size % dtype.itemsize:
-        expected = f"`binary_data_size`, {size}, whole {tensor.datatype} bytes behind the JSON"
+        expected = f"`binary_data_size`, {quote(size)}, whole {tensor.datatype} bytes behind the JSON"
         raise Refusal("length", f"Expected {expected}, got {len(rest)} - in the body.")
     return np.frombuffer(rest, dtype)

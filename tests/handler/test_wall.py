@@ -1,0 +1,124 @@
+"""The wall around each request: whatever is raised on its way ends in its own answer, whichever function raises it."""
+
+import json
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+from classifier import batch, payload, protocols, runtime, telemetry
+from mnist_torchserve.contract import PIXELS, blank
+from tests.support.worker import Answer, Worker, request
+
+GOOD = request(json.dumps(blank(0.5)).encode())
+SEVERAL = {"instances": [[0.5] * PIXELS, [[0.5] * 28] * 28, [7], "seven", {"data": [9] * PIXELS}]}
+TENSOR = {"shape": [1, PIXELS], "datatype": "UINT8", "data": [[0] * PIXELS]}
+BINARY = {"shape": [1, PIXELS], "datatype": "UINT8", "parameters": {"binary_data_size": PIXELS}}
+ODD = {
+    "V1": request(json.dumps(SEVERAL).encode()),
+    "V2": request(json.dumps({"inputs": [TENSOR], "outputs": [{"name": "error"}]}).encode()),
+    "V2, binary": request(json.dumps({"inputs": [BINARY]}).encode() + bytes(PIXELS), "application/octet-stream"),
+    "V2, refused": request(json.dumps({"inputs": [{**TENSOR, "datatype": "x"}]}).encode()),
+    "out of range": request(json.dumps({"data": [9.0] * PIXELS, "id": 1}).encode()),
+    "bytes": request(bytes(PIXELS), "application/octet-stream"),
+    "half a document": request(b'{"data": [NaN'),
+    "picture": request(b"\x89PNG\r\n\x1a\n", "image/png"),
+    "text": request(b"", "text/plain"),
+    "form": request(None),
+}
+OURS = ("/handler/mnist_handler.py", "/handler/classifier/")
+# The wall itself, and what makes a refusal: these must hold.
+WALL = {"handle", "_take", "_respond", "failure", "_internal", "encode", "__init__", "status", "quote"}
+WALL |= {"<genexpr>"}  # one that is closed early is entered once more, where nothing can be raised
+
+
+class OddError(Exception):
+    """What nobody expects; its text is a secret."""
+
+
+class Trap:
+    """Raises from the nth call of a function of ours."""
+
+    def __init__(self, number: int) -> None:
+        self.calls: list[str] = []
+        self._number = number
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> None:
+        code = frame.f_code
+        is_ours = any(part in code.co_filename for part in OURS)
+        if event == "call" and is_ours and not WALL.intersection(code.co_qualname.split(".")):
+            self.calls.append(f"{code.co_filename.rpartition('/')[2]} {code.co_qualname}")
+            if len(self.calls) == self._number:
+                raise OddError("a client's secret")
+
+    def run(self, worker: Worker, requests: list[dict[str, Any]]) -> list[Answer]:
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            return worker.predict(*requests)
+        finally:
+            sys.settrace(before)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_each_function_on_the_way_may_raise(worker: Worker, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    requests = [GOOD] * 8 + [ODD[name]] + [GOOD] * 7
+    expected = worker.predict(*requests)
+    counted = Trap(0)
+    assert counted.run(worker, requests) == expected
+    assert len(set(counted.calls)) > 5
+    for number in range(1, len(counted.calls) + 1):
+        trap = Trap(number)
+        answers = trap.run(worker, requests)
+        others = [place for place, (answer, right) in enumerate(zip(answers, expected, strict=True)) if answer != right]
+        assert len(others) <= 1, f"{trap.calls[-1]} harmed {len(others)} requests"
+        for place in others:
+            assert answers[place][0] == 500
+            assert answers[place][2]["code"] == 500
+    assert "OddError at " in caplog.text
+    assert "secret" not in caplog.text
+
+
+def failing(function: Callable[..., Any], is_guilty: Callable[..., bool]) -> Callable[..., Any]:
+    """A function that fails each time that it meets the guilty one."""
+
+    def fail(*arguments: Any) -> Any:
+        if is_guilty(*arguments):
+            raise OddError("a client's secret")
+        return function(*arguments)
+
+    return fail
+
+
+GUILTY = request(json.dumps(blank(0.25)).encode())
+GUILTY_SEVERAL = request(json.dumps({"instances": [blank(0.25)]}).encode())
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "is_guilty", "guilty"),
+    [
+        (batch, "_read", lambda request, *_: b"0.25" in request.body, GUILTY),
+        (payload, "read_plain", lambda body, _: b"0.25" in body, GUILTY),
+        (payload, "refuse_out_of_range", lambda pixels, _: bool((pixels == 0.25).any()), GUILTY),
+        (runtime.OnnxRuntime, "probabilities", lambda _, pixels: bool((pixels == 0.25).any()), GUILTY),
+        (protocols.Images, "respond", lambda *_: True, GUILTY_SEVERAL),
+        (telemetry.Reporter, "observe", lambda _, record: len(record.probabilities) != 1, GOOD),
+    ],
+    ids=["reading", "decoding", "the range", "inference", "joining", "metrics"],
+)
+def test_guilty_one_is_found_however_often_it_fails(
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    place: Any,
+    name: str,
+    is_guilty: Callable[..., bool],
+    guilty: dict[str, Any],
+) -> None:
+    [right] = worker.predict(GOOD)
+    monkeypatch.setattr(place, name, failing(getattr(place, name), is_guilty))
+    answers = worker.predict(*[GOOD] * 8, guilty, *[GOOD] * 7)
+    assert answers[:8] + answers[9:] == [right] * 15
+    assert answers[8][0] == (500 if guilty is not GOOD else 200)
+    assert np.isclose(answers[0][2]["confidence"], right[2]["confidence"])
