@@ -58,6 +58,8 @@ class StateFile:
     def starting(self) -> Iterator[None]:
         """Within, nobody else starts or ends it; what a process that died has left is cleared away first."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # a mount of somebody else's, who says who may read it
+            self._path.parent.chmod(0o700)  # state, logs, and the gateway's keys are for this user alone
         with self._locked():
             if self.process() is None:
                 self._forget()
@@ -89,8 +91,10 @@ class StateFile:
         """What the file says; None where it is missing or damaged."""
         try:
             state: dict[str, Any] = json.loads(self._path.read_text())
-            return state if {"pid", "created", "ports", "temporary"} <= state.keys() else None
-        except (OSError, ValueError, AttributeError):
+            is_whole = {"pid", "created", "ports", "temporary"} <= state.keys()
+            # Whatever runs in the temporary folder is ended with the process: it must be one.
+            return state if is_whole and len(Path(state["temporary"]).resolve().parts) > 2 else None
+        except (OSError, ValueError, AttributeError, TypeError):
             return None
 
     def _forget(self) -> None:

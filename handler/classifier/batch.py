@@ -49,16 +49,17 @@ class Batch(NamedTuple):
         outcomes: list[Outcome] = [*predictions(probabilities)]
         for row, refusal in self.refusals.items():
             outcomes[row] = refusal
-        return [self._response(index, outcomes) for index in range(self.size)]
-
-    def _response(self, index: int, outcomes: Sequence[Outcome]) -> Response:
-        try:
-            if index in self.groups:
-                rows, images = self.groups[index]
-                return images.respond([outcomes[row] for row in rows])
-            return Response(outcomes[index].status, outcomes[index].encode())
-        except Exception as error:
-            return failure(error)
+        responses = []
+        for index, outcome in enumerate(outcomes[: self.size]):
+            try:
+                if index in self.groups:
+                    rows, images = self.groups[index]
+                    responses.append(images.respond([outcomes[row] for row in rows]))
+                else:
+                    responses.append(Response(outcome.status, outcome.encode()))
+            except Exception as error:
+                responses.append(failure(error))
+        return responses
 
 
 def read(requests: Sequence[Request], model: Model) -> Batch:

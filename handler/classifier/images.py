@@ -10,6 +10,7 @@ Recognition, Proceedings of the IEEE 86(11), 1998, section III.A).
 """
 
 import io
+import re
 import warnings
 
 import numpy as np
@@ -19,12 +20,17 @@ from .types import SIDE, Body, Refusal
 
 MEDIA_TYPES = ("image/png", "image/jpeg", "image/jpg")  # the last is no official name, and often used
 BOX = 20  # pixels, the longer side of a digit
-MAX_PIXELS = 1 << 19  # 800 × 600 and some: a worker decodes them in about 10 ms
-# What else a file may hold, by its marker. A few hundred bytes of each can take a millisecond: a scan of a progressive
-# JPEG, of which 10 are usual, is a pass over all pixels, and compressed text of a PNG unpacks to a megabyte.
-_MOST = {b"\xff\xda": 32, b"iCCP": 1, b"zTXt": 8, b"iTXt": 8}
+MAX_PIXELS = 1 << 19  # 800 × 600 and some: a worker decodes them in 5 to 7 ms
+MAX_SIDE = 4096  # pixels; each row costs by itself, so that a picture of one column would take 50 ms
+# What else a file may hold, by its marker, so that none takes longer than a photograph. A few bytes of each can take a
+# millisecond: a scan of a progressive JPEG, of which 10 are usual, is a pass over all pixels; compressed text of a PNG
+# unpacks to a megabyte; and each segment of a JPEG, each piece of text costs by itself.
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_MOST = {
+    _PNG: {re.compile(b"iCCP"): 1, re.compile(b"[zi]TXt"): 2, re.compile(b"tEXt"): 64},
+    _JPEG: {re.compile(b"\xff\xda"): 16, re.compile(b"\xff[\xc4\xdb-\xfe]"): 128},
+}
 
-_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _CENTRE = 14  # the pixel, from 0, in which every digit of MNIST has its centre of mass
 _NOISE = 3  # times the border's median deviation from the paper, so about two standard deviations
 _BLANK = 25  # of 255 grey levels: with no ink stronger than that a page is blank
@@ -33,7 +39,7 @@ _FAINT = 0.25  # of the strongest ink: what is weaker does not widen the digit's
 
 def is_image(body: Body) -> bool:
     """Whether the first bytes are those of a PNG or JPEG."""
-    return bytes(body[:8]).startswith(_SIGNATURES)
+    return bytes(body[:8]).startswith((_PNG, _JPEG))
 
 
 def read(body: Body) -> NDArray[np.float32]:
@@ -52,10 +58,9 @@ def read(body: Body) -> NDArray[np.float32]:
 
 def open_image(body: Body) -> Image.Image:
     """Decode a file, known by its first bytes, and turn it upright as its EXIF says; raises what `read` raises."""
-    if any(bytes(body).count(marker) > most for marker, most in _MOST.items()):
-        raise Refusal(
-            "image", "Expected an image of a few scans and little text, got very many. Save it again, without them."
-        )
+    limits = next((limits for signature, limits in _MOST.items() if bytes(body[:8]).startswith(signature)), {})
+    if any(len(marker.findall(body)) > most for marker, most in limits.items()):
+        raise Refusal("image", "Expected a file of few scans, segments and texts, got very many. Save it without them.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about damage that Pillow can read over
         try:
@@ -77,7 +82,7 @@ def open_image(body: Body) -> Image.Image:
 
 def _require_picture(picture: Image.Image) -> None:
     width, height = picture.size
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise _too_large(f"{width} × {height}")
     if picture.format == "PNG" and getattr(picture, "is_animated", False):
         raise Refusal("image", "Expected one picture, got an animation. Send one frame of it.")
@@ -86,7 +91,7 @@ def _require_picture(picture: Image.Image) -> None:
 def _too_large(size: str) -> Refusal:
     return Refusal(
         "image",
-        f"Expected an image of at most {MAX_PIXELS:,} pixels, got {size}. "
+        f"Expected an image of at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} on a side, got {size}. "
         "Crop it to the digit or make it smaller: 200 × 200 is plenty.",
     )
 

@@ -86,5 +86,5 @@ BAD_INPUTS = [
     BadInput("784 bytes and one", bytes(785), 422, "Expected 784 bytes", "application/octet-stream"),
     BadInput("no image", b"seven", 400, "Expected a whole PNG or JPEG file in the body", "image/png"),
     BadInput("an image cut short", _HUGE[:30], 400, "Expected a whole PNG or JPEG file in the body", "image/jpeg"),
-    BadInput("an image of many megabytes", _HUGE, 422, "at most 524,288 pixels, got 10000 × 10000", "image/png"),
+    BadInput("an image of many megabytes", _HUGE, 422, "4,096 on a side, got 10000 × 10000", "image/png"),
 ]

@@ -65,13 +65,14 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
     return config
 
 
-def validate(envoy: str, config: Config) -> None:
-    """Let Envoy check a configuration that is in one piece.
+def validate(envoy: str, config: Config, folder: Path) -> None:
+    """Let Envoy check a configuration that is in one piece, by way of a file in `folder`.
 
     Raises:
         SettingsError: with Envoy's own reason.
     """
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:  # readable by this user alone, as keys are in it
+    # Keys are in it: where this is ended in the middle, the folder keeps them from others, until it is made again.
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=folder) as file:
         yaml.safe_dump(config, file)
         file.flush()
         command = [envoy, "--mode", "validate", "--log-level", "error", "-c", file.name]
@@ -147,11 +148,9 @@ def _connection_manager(config: Config) -> Config:
 def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
     [predict] = [route for route in routes if route["name"] == "predict"]
     known = [{"header": {"name": "x-api-key", "string_match": {"exact": key}}} for key in keys]
-    predict["typed_per_filter_config"] = {
-        "envoy.filters.http.rbac": {
-            "@type": _TYPE + "extensions.filters.http.rbac.v3.RBACPerRoute",
-            "rbac": {"rules": {"policies": {"keys": {"permissions": [{"any": True}], "principals": known}}}},
-        }
+    predict["typed_per_filter_config"]["envoy.filters.http.rbac"] = {
+        "@type": _TYPE + "extensions.filters.http.rbac.v3.RBACPerRoute",
+        "rbac": {"rules": {"policies": {"keys": {"permissions": [{"any": True}], "principals": known}}}},
     }
 
 

@@ -23,7 +23,7 @@ from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 from mnist_torchserve.waiting import wait_until
-from . import configuration, demo_routes
+from . import access_log, configuration, demo_routes
 from .admin import Admin
 from .settings import Node, Settings, load
 
@@ -64,7 +64,7 @@ class Gateway(Daemon):
         self._servers = servers
         self._template = template
         self._configuration = home / "envoy"
-        self._child: subprocess.Popen[bytes] | None = None
+        self._children: list[subprocess.Popen[bytes]] = []
         self.access_log = self.logs / "access.log"
 
     @classmethod
@@ -205,14 +205,15 @@ class Gateway(Daemon):
             self._drain()
         ended = self._state.end(STOP_TIMEOUT)
         shutil.rmtree(self._configuration, ignore_errors=True)  # keys are in it
-        if self._child is not None:
-            self._child.wait()
+        for child in self._children:
+            child.wait()
         return ended
 
     def _launch(self) -> None:
         shutil.rmtree(self._configuration, ignore_errors=True)
         self._configuration.mkdir(parents=True, mode=0o700)
         self.logs.mkdir(exist_ok=True)
+        self.access_log.touch()
         # Short, since the path of a socket may have 107 characters.
         temporary = tempfile.mkdtemp(prefix="mnist-")
         try:
@@ -228,19 +229,23 @@ class Gateway(Daemon):
         command = [_envoy(), "-c", str(self._configuration / "envoy.yaml"), "--concurrency", str(CONCURRENCY)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "500"]
         command += ["--drain-time-s", f"{DRAIN_TIME:.0f}", "--drain-strategy", "immediate"]
-        with open(self.access_log, "a") as access, open(self._log, "w") as log:
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=access,
-                stderr=log,
-                start_new_session=True,  # as TorchServe
+        keeper = [sys.executable, "-I", access_log.__file__, str(self.access_log)]
+        with open(self._log, "w") as log:
+            # Both in sessions of their own, as TorchServe. The log's keeper ends when nobody writes to it any more.
+            reader = subprocess.Popen(
+                keeper, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
             )
-        self._state.remember(psutil.Process(self._child.pid), self.ports, temporary)
+            writer = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=reader.stdin, stderr=log, start_new_session=True
+            )
+        if reader.stdin:
+            reader.stdin.close()
+        self._children = [writer, reader]
+        self._state.remember(psutil.Process(writer.pid), self.ports, temporary)
 
     def _configure(self, settings: Settings, nodes: Sequence[Node], temporary: Path) -> dict[str, str]:
         config = configuration.derive(self._template, settings, nodes, temporary / "admin")
-        configuration.validate(_envoy(), config)
+        configuration.validate(_envoy(), config, self._configuration)
         return configuration.write(config, self._configuration)
 
     def _lacking(self, versions: dict[str, str], nodes: Sequence[Node]) -> str | None:

@@ -4,6 +4,7 @@ settings.toml ── load ──> Settings ── configuration.derive ──> E
 """
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
@@ -146,9 +147,22 @@ def _require_safe(settings: Settings, without_keys: bool, path: Path) -> None:
         raise SettingsError(f"`client_authority` wants `certificate` and `private_key` as well; in {path}.")
 
 
+def _require_private(path: Path) -> None:
+    """Refuse a secret of this user's that others can read, as ssh does.
+
+    In a container a mounted secret may be another user's, who says who reads it.
+    """
+    state = path.stat()
+    if state.st_uid == os.geteuid() and state.st_mode & 0o077:
+        raise SettingsError(
+            f"Other users of this machine can read {path} (mode {state.st_mode & 0o777:o}): run `chmod 600 {path}`"
+        )
+
+
 def _keys(path: Path) -> list[str]:
     if path.resolve().is_relative_to(ROOT):
         raise SettingsError(f"The keys in {path} could be committed with the repository: keep them outside of {ROOT}")
+    _require_private(path)
     keys = [line.strip() for line in path.read_text().splitlines()]
     keys = [key for key in keys if key and not key.startswith("#")]
     if not keys:
@@ -167,6 +181,8 @@ def _pem(folder: Path, name: str, kind: str) -> str:
     if not name:
         return ""
     text = (folder / name).read_text()
+    if kind == "PRIVATE KEY":
+        _require_private(folder / name)
     if f"{kind}-----" not in text:
         raise SettingsError(f"Expected a PEM file with a {kind.lower()}, got none - in {folder / name}")
     return text

@@ -241,6 +241,7 @@ def test_a_blank_page_is_answered_with_low_confidence(
 
 PLAIN = Image.linear_gradient("L").resize((40, 40))
 SCAN = saved(PLAIN, "JPEG", progressive=True)
+JPEG = saved(PLAIN, "JPEG")
 LAST_SCAN = SCAN[SCAN.rfind(b"\xff\xda") : -2]
 MEGABYTE = zlib.compress(bytes(1_000_000), 9)
 REFUSED = {
@@ -255,11 +256,15 @@ REFUSED = {
         "image",
         "got an animation. Send one frame",
     ),
-    "too many pixels": (png(1024, 513, b""), "image", "at most 524,288 pixels, got 1024 × 513. Crop it"),
-    "far too many pixels": (png(2**31 - 1, 2**31 - 1, b""), "image", "at most 524,288 pixels, got far more"),
-    "very many scans": (SCAN[:-2] + LAST_SCAN * 40 + SCAN[-2:], "image", "a few scans"),
-    "very much text": (png(1, 1, b"\0\0", *[chunk(b"zTXt", b"a\0\0" + MEGABYTE)] * 9), "image", "little text"),
-    "very many profiles": (png(1, 1, b"\0\0", *[chunk(b"iCCP", b"a\0\0" + MEGABYTE)] * 2), "image", "little text"),
+    "too many pixels": (png(1024, 513, b""), "image", "at most 524,288 pixels, .* got 1024 × 513. Crop it"),
+    "far too many pixels": (png(2**31 - 1, 2**31 - 1, b""), "image", "at most 524,288 pixels, .* got far more"),
+    "one column of pixels": (png(1, 4097, b""), "image", "4,096 on a side, got 1 × 4097. Crop it"),
+    "one row of pixels": (png(4097, 1, b""), "image", "4,096 on a side, got 4097 × 1. Crop it"),
+    "very many scans": (SCAN[:-2] + LAST_SCAN * 20 + SCAN[-2:], "image", "few scans"),
+    "very many segments": (JPEG[:2] + b"\xff\xfe\x00\x02" * 200 + JPEG[2:], "image", "few scans, segments"),
+    "very many texts": (png(1, 1, b"\0\0", *[chunk(b"tEXt", b"a\0b")] * 65), "image", "few scans, segments and texts"),
+    "very much text": (png(1, 1, b"\0\0", *[chunk(b"zTXt", b"a\0\0" + MEGABYTE)] * 3), "image", "texts"),
+    "very many profiles": (png(1, 1, b"\0\0", *[chunk(b"iCCP", b"a\0\0" + MEGABYTE)] * 2), "image", "texts"),
 }
 
 

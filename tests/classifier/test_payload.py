@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from classifier import batch
 from classifier.batch import Batch
-from classifier.types import Model, Refusal, Request
+from classifier.types import Model, BadInput, Request
 from mnist_torchserve.contract import BAD_INPUTS, BadInput
 from tests.support.json_values import json_values
 
@@ -23,7 +23,7 @@ def read(*requests: tuple[bytes, str]) -> Batch:
 
 
 def decode(body: bytes, media_type: str = JSON) -> NDArray[np.float32]:
-    """One request's pixels (784,), or its Refusal raised."""
+    """One request's pixels (784,), or its BadInput raised."""
     found = read((body, media_type))
     for refusal in found.refusals.values():
         raise refusal
@@ -46,7 +46,7 @@ def test_integers_and_further_keys_are_accepted() -> None:
 def test_last_of_two_values_for_a_key_counts() -> None:
     first, last = json.dumps([0] * 784).encode(), json.dumps([1] * 784).encode()
     np.testing.assert_array_equal(decode(b'{"data": %s, "data": %s}' % (first, last)), np.ones(784))
-    with pytest.raises(Refusal, match="Expected `array`, got `null`"):
+    with pytest.raises(BadInput, match="Expected `array`, got `null`"):
         decode(b'{"data": %s, "data": null}' % first)
 
 
@@ -68,14 +68,14 @@ def test_little_endian_floats_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e-6, 1.001])
 def test_binary_floats_are_checked_like_json(value: float) -> None:
     body = struct.pack("<784f", *[0.0] * 783, value)
-    with pytest.raises(Refusal, match=r"from 0 to 1.*\$\.data\[783\]") as caught:
+    with pytest.raises(BadInput, match=r"from 0 to 1.*\$\.data\[783\]") as caught:
         decode(body, BINARY)
     assert caught.value.status == 422
 
 
 @pytest.mark.parametrize("refusal", [r for r in BAD_INPUTS if "form" not in r.name], ids=str)
 def test_contract_table(refusal: BadInput) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(BadInput) as caught:
         decode(refusal.body, refusal.media_type or "")
     assert caught.value.status == refusal.status
     assert refusal.words in str(caught.value)
@@ -114,7 +114,7 @@ binaries = st.binary(min_size=784, max_size=784) | st.binary(min_size=3136, max_
 def test_any_bytes_give_pixels_or_a_refusal_from_the_table(request_: tuple[bytes, str]) -> None:
     try:
         pixels = decode(*request_)
-    except Refusal as error:
+    except BadInput as error:
         assert error.status in (400, 415, 422)
         shown = json.loads(error.encode())
         assert shown["code"] == error.status

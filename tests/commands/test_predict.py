@@ -19,6 +19,7 @@ from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway
+from tests.support.secrets import write_secret
 
 Levels = NDArray[np.uint8]
 
@@ -133,7 +134,7 @@ def test_unreadable_file_does_not_keep_the_others_from_their_answer(
 def test_key_comes_from_the_environment(
     make_gateway: MakeGateway, node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
 ) -> None:
-    (tmp_path / "keys").write_text("a-key-of-the-tests")
+    write_secret(tmp_path / "keys", "a-key-of-the-tests")
     with make_gateway(node, keys=str(tmp_path / "keys")).running() as gateway:
         code, output, _ = predict("--json", "--url", gateway.url, "-", given=png(real[0][0]))
         assert (code, lines(output)[0]["code"]) == (1, 401)

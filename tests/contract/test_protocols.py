@@ -15,6 +15,7 @@ from tritonclient.utils import InferenceServerException
 from mnist_torchserve.contract import TIMEOUT, Deployment
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import MakeGateway, Sample
+from tests.support.secrets import write_secret
 from tests.support.workers import stuck
 
 Answers = list[dict[str, Any]]
@@ -195,7 +196,7 @@ def test_client_of_v2_learns_what_it_needs_before_it_asks(
     make_gateway: MakeGateway, node: TorchServe, sample: Sample, tmp_path: Path
 ) -> None:
     key = "a-key-of-the-tests"
-    (tmp_path / "keys").write_text(key)
+    write_secret(tmp_path / "keys", key)
     with make_gateway(node, keys=str(tmp_path / "keys")).running() as gateway:
         deployment = Deployment.gateway(gateway.url, key)
         with InferenceServerClient(str(gateway.settings.listen), network_timeout=TIMEOUT) as client:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from mnist_torchserve.gateway.settings import load
 from mnist_torchserve.project import ROOT
+from tests.support.secrets import write_secret
 
 DEPLOY = ROOT / "deploy"
 VERSION = "1.37"  # of Kubernetes, the newest that the schemas know
@@ -72,7 +73,7 @@ def test_management_is_reachable_from_the_gateway_alone() -> None:
 def test_settings_of_the_gateways_are_settings(tmp_path: Path) -> None:
     [kubernetes] = [m["data"]["settings.toml"] for m in manifests() if m["kind"] == "ConfigMap"]
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    (tmp_path / "keys").write_text("0123456789abcdef\n")
+    write_secret(tmp_path / "keys", "0123456789abcdef\n")
     for text, mounted in (
         (kubernetes, "/run/keys/keys"),
         (compose["configs"]["gateway"]["content"], "/run/secrets/keys"),

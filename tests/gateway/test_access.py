@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 import ssl
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from mnist_torchserve.gateway.settings import SettingsError, load
 from mnist_torchserve.service import TorchServe
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway
+from tests.support.secrets import write_secret
 
 TIMEOUT = 15  # s
 OLD, NEW = "old-key-1234567890", "new-key-1234567890"
@@ -46,7 +46,7 @@ def test_keys_are_asked_for_and_rotated_without_an_interruption(
     make_gateway: MakeGateway, node: TorchServe, tmp_path: Path
 ) -> None:
     keys = tmp_path / "keys"
-    keys.write_text(f"# the first client\n{OLD}\n")
+    write_secret(keys, f"# the first client\n{OLD}\n")
     with make_gateway(node, keys=str(keys)).running() as gateway:
         assert requests.get(f"{gateway.url}/health", timeout=TIMEOUT).status_code == 200
         for wrong in (None, "", "guess", OLD[:-1], OLD + "0", OLD.upper(), f"{OLD},{NEW}", "# the first client"):
@@ -109,28 +109,6 @@ def test_request_id_is_kept_or_made_and_logged_with_the_request(make_gateway: Ma
         assert lost.status_code == 404
         assert line_of(gateway, "lost")["route"] == "not_found"
         assert OLD not in gateway.access_log.read_text()
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority `ca`, and signed by it `server`, `renewed` and `client`; and a `stranger` that signed itself."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl makes the certificates, and there is none")
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def make(name: str, *options: str) -> None:
-        command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        command += ["-days", "1", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem", *options]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-    make("ca")
-    make("stranger")
-    for name in ("server", "renewed", "client"):
-        address = "subjectAltName=IP:127.0.0.1"
-        plain = "basicConstraints=critical,CA:FALSE"
-        make(name, "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", address, "-addext", plain)
-    return folder
 
 
 def handshake(gateway: Gateway, context: ssl.SSLContext) -> tuple[str | None, Any]:
@@ -215,9 +193,9 @@ def test_clients_without_a_certificate_of_the_authority_stay_outside(
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: str, reason: str, tmp_path: Path) -> None:
-    (tmp_path / "good").write_text(OLD)
-    (tmp_path / "empty").write_text("# none yet\n")
-    (tmp_path / "weak").write_text(f"{OLD}\npassword\n")
+    write_secret(tmp_path / "good", OLD)
+    write_secret(tmp_path / "empty", "# none yet\n")
+    write_secret(tmp_path / "weak", f"{OLD}\npassword\n")
     file = tmp_path / "settings.toml"
     file.write_text(settings.replace("FOLDER", str(tmp_path)))
     with pytest.raises(SettingsError, match=reason) as refusal:
@@ -228,7 +206,7 @@ def test_settings_that_cannot_be_meant_are_refused(settings: str, reason: str, t
 
 @pytest.mark.parametrize("more", ['keys = "FOLDER/good"', "without_keys = true"])
 def test_other_machines_may_come_with_a_key_or_by_permission(more: str, tmp_path: Path) -> None:
-    (tmp_path / "good").write_text(OLD)
+    write_secret(tmp_path / "good", OLD)
     file = tmp_path / "settings.toml"
     file.write_text('listen = "0.0.0.0:8000"\n' + more.replace("FOLDER", str(tmp_path)))
     assert load(file).listen == ("0.0.0.0", 8000)  # noqa: S104 - nothing is bound

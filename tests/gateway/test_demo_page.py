@@ -19,6 +19,7 @@ from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, chromium
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import MakeGateway
+from tests.support.secrets import write_secret
 
 KEY = "demo-key-1234567890"
 
@@ -221,7 +222,7 @@ def test_refusal_is_one_sentence(open_page: Open, status: int, body: str, senten
 def test_key_is_asked_for_and_kept_in_memory_alone(
     open_page: Open, make_gateway: MakeGateway, node: TorchServe, tmp_path: Path
 ) -> None:
-    (tmp_path / "keys").write_text(f"{KEY}\n")
+    write_secret(tmp_path / "keys", f"{KEY}\n")
     with make_gateway(node, keys=str(tmp_path / "keys")).running() as gateway:
         tab = open_page(gateway.demo_url)
         field = tab.page.get_by_label("API key")

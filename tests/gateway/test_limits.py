@@ -4,6 +4,7 @@ import contextlib
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -66,25 +67,35 @@ def test_connections_are_limited(make_gateway: MakeGateway, node: TorchServe) ->
                 time.sleep(0.01)
 
         def connect() -> socket.socket:
-            return stack.enter_context(socket.create_connection(gateway.settings.listen, TIMEOUT))
+            connection = stack.enter_context(socket.create_connection(gateway.settings.listen, TIMEOUT))
+            connection.sendall(b"GET / HTTP/1.1\r\n")  # or it is none yet
+            return connection
 
         wait_for_connections(0)  # of those that found it ready
         first, *_ = [connect() for _ in range(3)]
         wait_for_connections(3)
-        assert connect().recv(1) == b"", "one too many"
-        first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert is_turned_away(connect), "one too many"
+        first.sendall(b"Host: x\r\n\r\n")
         assert first.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def is_turned_away(connect: Callable[[], socket.socket]) -> bool:
+    """Whether a connection is closed without an answer, before its first line or after it."""
+    try:
+        return connect().recv(1) == b""
+    except ConnectionError:
+        return True
 
 
 @pytest.mark.parametrize(
     ("head", "expected"),
     [
-        (b"X: " + b"x" * 8000, b"200 "),
-        (b"X: " + b"x" * 17000, b"431 "),
+        (b"X: " + b"x" * 6000, b"200 "),
+        (b"X: " + b"x" * 7500, b"431 "),
         (b"\r\n".join(b"X%d: x" % number for number in range(50)), b"200 "),
         (b"\r\n".join(b"X%d: x" % number for number in range(65)), b"431 "),
     ],
-    ids=["8 KB", "17 KB", "50 headers", "65 headers"],
+    ids=["6 KB", "7.5 KB", "50 headers", "65 headers"],
 )
 def test_headers_are_limited(gateway: Gateway, head: bytes, expected: bytes) -> None:
     answer = talk(gateway, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n\r\n")

@@ -24,7 +24,7 @@ EXPECTED = {name: file for name, file in SOURCES.items() if "__pycache__" not in
 EXPECTED |= {name: MODEL_STORE / name for name in ("mnist.pt", "mnist.onnx")}
 
 
-def contents(archive: Path) -> tuple[dict[str, bytes], Any]:
+def contents(archive: Archive) -> tuple[dict[str, bytes], Any]:
     """An archive's files by name, and its manifest without the time at which it was made."""
     with zipfile.ZipFile(archive) as opened:
         files = {

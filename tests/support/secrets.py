@@ -1,0 +1,9 @@
+"""Files that only their user may read, as the gateway wants them."""
+
+from pathlib import Path
+
+
+def write_secret(path: Path, text: str) -> Path:
+    path.touch(0o600)
+    path.write_text(text)
+    return path
