@@ -35,23 +35,14 @@ _JSON = "application/json"
 
 @dataclass(frozen=True)
 class Overload:
-    """What an overload did.
+    """What an overload did."""
 
-    Attributes:
-        face: where it came in.
-        peak: right answers a second that it can give at most.
-        flood: what the load generator saw.
-        queue: requests that may wait.
-        account: of the crowd's requests during the flood.
-        again: s after it until the crowd was answered as before; None if never.
-    """
-
-    face: str
-    peak: float
+    face: str  # where it came in
+    peak: float  # right answers a second that it can give at most
     flood: wrk.Result
-    queue: int
-    account: Account
-    again: float | None
+    queue: int  # requests that may wait
+    account: Account  # of the crowd's requests during the flood
+    again: float | None  # s after it until the crowd was answered as before; None if never
 
     @property
     def offered(self) -> float:
