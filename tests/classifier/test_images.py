@@ -1,6 +1,5 @@
 """Images as people have them: each step from a file to 28×28, against MNIST's own digits and against what is known."""
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -15,25 +14,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from classifier import images
 from classifier.runtime import load
-from classifier.types import Refusal
+from classifier.types import PIXELS, SIDE, Refusal
+from mnist_torchserve.client import digits
 from mnist_torchserve.gateway.demo_page import STROKES
 from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.training import image_accuracy
 from mnist_torchserve.training.dataset import Split
 from mnist_torchserve.training.image_accuracy import WAYS, Accuracy
 from tests.support.fixtures import Sample
+from tests.support.pictures import picture, saved
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
-def picture(levels: Any) -> Image.Image:
-    return Image.fromarray(np.asarray(levels, np.uint8))
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -57,8 +48,7 @@ def adam7(levels: NDArray[np.uint8]) -> bytes:
 @pytest.fixture(scope="module")
 def digit(sample: Sample) -> NDArray[np.uint8]:
     """A real 7 (28, 28), its ink light."""
-    levels: NDArray[np.uint8] = np.rint(sample[0][0] * 255).astype(np.uint8).reshape(28, 28)
-    return levels
+    return digits.levels(sample[0][0]).reshape(SIDE, SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +57,16 @@ def probabilities() -> Callable[[Any], NDArray[np.float32]]:
 
 
 def test_a_digit_of_mnist_comes_out_as_it_is(sample: Sample) -> None:
-    rows = np.rint(sample[0] * 255).astype(np.uint8).reshape(-1, 28, 28)
-    for expected, levels in zip(sample[0], rows, strict=True):
-        np.testing.assert_array_equal(images.read(saved(picture(levels))), expected)
-        np.testing.assert_array_equal(images.read(saved(picture(255 - levels))), expected)
+    for expected in sample[0]:
+        levels = digits.levels(expected)
+        np.testing.assert_array_equal(images.read(saved(levels)), expected)
+        np.testing.assert_array_equal(images.read(saved(255 - levels)), expected)
 
 
 def test_digits_are_read_as_well_from_files_as_from_their_floats(sample: Sample) -> None:
     """A subset of the 10,000 that `scripts/evaluate --images` reads."""
-    digits = Split(np.rint(sample[0] * 255).astype(np.uint8), sample[1])
-    floats, *ways = image_accuracy.measure(load(MODEL_STORE, None), digits)
+    split = Split(digits.levels(sample[0]), sample[1])
+    floats, *ways = image_accuracy.measure(load(MODEL_STORE, None), split)
     assert {(way.saved.kind, way.saved.paper, way.saved.side) for way in ways if way.saved} >= {
         ("PNG", paper, side) for paper in ("black", "white") for side in (28, 56, 200)
     }
@@ -110,7 +100,7 @@ def test_photographs_are_turned_upright(digit: NDArray[np.uint8], orientation: i
 def test_interlaced_files_are_read(digit: NDArray[np.uint8]) -> None:
     opened = images.open_image(png(28, 28, adam7(digit), interlace=1))
     np.testing.assert_array_equal(np.asarray(opened), digit)
-    progressive = saved(picture(digit), "JPEG", progressive=True, quality=95)
+    progressive = saved(digit, "JPEG", progressive=True, quality=95)
     assert np.abs(np.asarray(images.open_image(progressive), int) - digit).max() <= 24
 
 
@@ -198,7 +188,7 @@ def test_a_digit_anywhere_in_any_size_is_moved_to_where_mnist_has_it(digit: NDAr
     page = np.full((240, 320), 230)
     page[20:104, 200:284] -= np.asarray(picture(digit).resize((84, 84)), int) * 200 // 255
     for kind in ("PNG", "JPEG"):
-        read = images.read(saved(picture(page), kind))
+        read = images.read(saved(page, kind))
         assert np.abs(read - digit.ravel() / 255).mean() < 0.02
 
 
@@ -212,7 +202,7 @@ def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], 
         sheet = Image.new("L", (300, 300), 255)
         for stroke in strokes:
             ImageDraw.Draw(sheet).line([(3 * x, 3 * y) for x, y in stroke], 64, pen, joint="curve")
-        read.append(images.read(saved(picture(np.clip(light * np.asarray(sheet) / 255, 0, 255)), "JPEG")))
+        read.append(images.read(saved(np.clip(light * np.asarray(sheet) / 255, 0, 255), "JPEG")))
     answers = probabilities(np.stack(read))
     assert answers.argmax(1).tolist() == list(STROKES)
     assert answers.max(1).min() > 0.5
@@ -224,8 +214,8 @@ def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], 
 def test_any_shape_is_answered(width: int, height: int) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (height, width))
     for one in (levels, np.zeros_like(levels)):
-        read = images.read(saved(picture(one)))
-        assert read.shape == (784,)
+        read = images.read(saved(one))
+        assert read.shape == (PIXELS,)
         assert read.dtype == np.float32
         assert ((read >= 0) & (read <= 1)).all()
 

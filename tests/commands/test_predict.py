@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 from mnist_torchserve.client import digits, files
+from mnist_torchserve.client.digits import Levels
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway
-
-Levels = NDArray[np.uint8]
+from tests.support.pictures import picture, saved
 
 
 def predict(*arguments: str | Path, given: bytes = b"", **variables: str) -> tuple[int, str, str]:
@@ -35,12 +33,6 @@ def lines(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-def png(levels: Levels, side: int = 28) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(levels.reshape(28, 28)).resize((side, side)).save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.fixture(scope="module")
 def real() -> tuple[Levels, list[int]]:
     """Three real digits (3, 784) and what they show."""
@@ -52,8 +44,8 @@ def test_every_kind_of_file_is_predicted_and_shown(
     node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
 ) -> None:
     pixels, labels = real
-    (tmp_path / "a.png").write_bytes(png(255 - pixels[0]))
-    Image.fromarray(255 - pixels[1].reshape(28, 28)).resize((200, 200)).save(tmp_path / "b.jpg")
+    (tmp_path / "a.png").write_bytes(saved(255 - pixels[0]))
+    picture(255 - pixels[1]).resize((200, 200)).save(tmp_path / "b.jpg")
     np.save(tmp_path / "c.npy", pixels[2].reshape(28, 28) / 255)
     (tmp_path / "d.json").write_text(json.dumps({"data": (pixels[0] / 255).tolist()}))
     files = [tmp_path / name for name in ("a.png", "b.jpg", "c.npy", "d.json")]
@@ -70,7 +62,7 @@ def test_every_kind_of_file_is_predicted_and_shown(
 def test_colours_show_two_pixels_in_a_character(
     node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
 ) -> None:
-    (tmp_path / "a.png").write_bytes(png(real[0][0]))
+    (tmp_path / "a.png").write_bytes(saved(real[0][0]))
     url = ("--url", node.predict_url)
     code, output, _ = predict(*url, tmp_path / "a.png", FORCE_COLOR="1", COLORTERM="truecolor", TERM="xterm-256color")
     assert code == 0
@@ -100,7 +92,7 @@ def test_several_images_in_a_file_are_lines_of_json(
 
 
 def test_arrays_of_bytes_and_of_floats_are_the_same_image(real: tuple[Levels, list[int]]) -> None:
-    floats = real[0].astype(np.float32) / np.float32(255)
+    floats = digits.floats(real[0])
     for array in (real[0], real[0].astype(np.int64).reshape(3, 28, 28), floats, floats.astype(np.float64)):
         file = io.BytesIO()
         np.save(file, array)
@@ -122,7 +114,7 @@ def test_unreadable_file_does_not_keep_the_others_from_their_answer(
 ) -> None:
     if content is not None:
         (tmp_path / "bad").write_bytes(content)
-    (tmp_path / "good").write_bytes(png(real[0][0], 56))
+    (tmp_path / "good").write_bytes(saved(picture(real[0][0]).resize((56, 56))))
     code, output, complaints = predict("--url", node.predict_url, "--json", tmp_path / "bad", tmp_path / "good")
     assert (code, complaints) == (1, "")
     bad, good = lines(output)
@@ -135,11 +127,11 @@ def test_key_comes_from_the_environment(
 ) -> None:
     (tmp_path / "keys").write_text("a-key-of-the-tests")
     with make_gateway(node, keys=str(tmp_path / "keys")).running() as gateway:
-        code, output, _ = predict("--json", "--url", gateway.url, "-", given=png(real[0][0]))
+        code, output, _ = predict("--json", "--url", gateway.url, "-", given=saved(real[0][0]))
         assert (code, lines(output)[0]["code"]) == (1, 401)
         assert "x-api-key" in lines(output)[0]["message"]
         code, output, _ = predict(
-            "--json", "--url", gateway.url, "-", given=png(real[0][0]), API_KEY="a-key-of-the-tests"
+            "--json", "--url", gateway.url, "-", given=saved(real[0][0]), API_KEY="a-key-of-the-tests"
         )
         assert (code, lines(output)[0]["prediction"]) == (0, real[1][0])
 

@@ -1,6 +1,5 @@
 """The page to draw on, in a real Chromium before the real gateway and TorchServe."""
 
-import io
 import json
 import os
 import re
@@ -11,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route
+from classifier.types import PIXELS, SIDE
 from mnist_torchserve.client import digits
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, chromium
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import MakeGateway
+from tests.support.pictures import picture, saved
 
 KEY = "demo-key-1234567890"
 
@@ -48,12 +48,6 @@ def open_page(browser: Browser, gateway: Gateway) -> Iterator[Open]:
     for context in opened:
         context.close()
     assert [page.complaints for page in pages] == [[] for _ in pages]
-
-
-def picture(pixels: NDArray[np.uint8], form: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form, **options)
-    return file.getvalue()
 
 
 # What is drawn
@@ -104,12 +98,12 @@ def test_dropped_picture_is_cropped_scaled_centred_and_turned_light_on_dark(open
     pixels, labels = digits.sample()
     for real, label in zip(pixels[:2], labels[:2], strict=True):  # 7 and 2
         page = np.zeros((420, 560), np.uint8)
-        page[100:380, 10:290] = real.reshape(28, 28).repeat(10, 0).repeat(10, 1)
+        page[100:380, 10:290] = real.reshape(SIDE, SIDE).repeat(10, 0).repeat(10, 1)
         if paper == "white":
             page = 255 - page
         elif paper == "transparent":
             page = np.stack([np.full_like(page, 255 * (label % 2)), page], axis=2)  # black ink, or white
-        tab.drop(picture(page))
+        tab.drop(saved(page))
         tab.says(f"Read as {label}")
         assert np.abs(np.array(tab.seen()) - real).mean() < 1
 
@@ -118,10 +112,10 @@ def test_chosen_photograph_is_read(open_page: Open, tmp_path: Path) -> None:
     """Pencil in a corner of grainy paper, lit from one side, as a JPEG."""
     tab = open_page()
     ink = np.zeros((560, 560))
-    seven = Image.fromarray(digits.sample()[0][0].reshape(28, 28))
+    seven = picture(digits.sample()[0][0])
     ink[40:264, 260:484] = np.asarray(seven.resize((224, 224), Image.Resampling.BICUBIC)) / 255
     light = np.linspace(120, 220, 560) + np.random.default_rng(0).normal(0, 8, (560, 560))
-    (tmp_path / "photo.jpg").write_bytes(picture((light * (1 - 0.6 * ink)).astype(np.uint8), "JPEG"))
+    (tmp_path / "photo.jpg").write_bytes(saved(light * (1 - 0.6 * ink), "JPEG"))
     tab.page.get_by_label("Choose a picture").set_input_files(tmp_path / "photo.jpg")
     assert tab.reading()[0] == 7
 
@@ -132,10 +126,10 @@ def test_blank_gives_low_confidence(open_page: Open) -> None:
     tab.page.on("request", lambda request: asked.append(request))
     assert tab.page.get_by_role("button", name="Clear").is_disabled()
     tab.says("Nothing is drawn yet.")
-    tab.drop(picture(np.full((90, 90), 200, np.uint8)))
+    tab.drop(saved(np.full((90, 90), 200)))
     assert tab.reading()[1] < 20
     assert tab.says("This may be no digit").endswith("%.")
-    assert tab.seen() == [0] * 784
+    assert tab.seen() == [0] * PIXELS
     assert len(asked) == 1, "an empty sheet is no question"
 
 
