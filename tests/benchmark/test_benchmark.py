@@ -3,11 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from os import environ
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from mnist_torchserve.benchmark import report, wrk
@@ -21,40 +18,23 @@ from mnist_torchserve.benchmark.measurement import (
     Measurement,
     Point,
 )
-
-bodies = [json.dumps({"data": [n] * 784}).encode() for n in range(50)]
-received: set[bytes] = set()
-
-
-class RefusingHandler(BaseHTTPRequestHandler):
-    """Refuses every fifth payload."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        received.add(body)
-        self.send_response(422 if bodies.index(body) % 5 == 0 else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+from mnist_torchserve.contract import blank
+from tests.support import stub
 
 
-@pytest.fixture
-def stub() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), RefusingHandler) as server:
-        Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-def test_wrk_sends_every_payload_and_counts_refusals(stub: str, tmp_path: Path) -> None:
+def test_wrk_sends_every_payload_and_counts_refusals(tmp_path: Path) -> None:
     if shutil.which("wrk") is None and "CI" not in environ:
         pytest.skip("wrk is not installed (apt-get install wrk)")
+    bodies = [json.dumps(blank(n)).encode() for n in range(50)]
+    received: set[bytes] = set()
+
+    def refuse_every_fifth(_: str, body: bytes) -> tuple[int, None]:
+        received.add(body)
+        return 422 if bodies.index(body) % 5 == 0 else 200, None
+
     wrk.write_payloads(tmp_path / "payloads", bodies)
-    result = wrk.run(stub, tmp_path / "payloads", "application/json", connections=2, seconds=1)
+    with stub.running(refuse_every_fifth) as service:
+        result = wrk.run(service.url, tmp_path / "payloads", "application/json", connections=2, seconds=1)
     assert received == set(bodies)
     assert result.refused / result.requests == pytest.approx(0.2, abs=0.02)
     assert result.failed == 0
