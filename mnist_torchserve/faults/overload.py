@@ -66,7 +66,7 @@ class Overload:
         """What should not have been; how much and how quick it was is looked at where the overload is `timed`."""
         refusals = [request for request in self.account.requests if request.ending is Ending.REFUSED]
         others = len(self.account.requests) - len(refusals) - len(self.account.waits())
-        share = self.flood.throughput / self.peak
+        offered, share = self.offered / self.peak, self.flood.throughput / self.peak
         untold = sum(not request.retry_after for request in refusals)
         checks = {
             f"{others} neither answered nor refused": others > 0,
@@ -77,9 +77,7 @@ class Overload:
         if self.face == GATEWAY and timed:
             late = 2 * self.bound + PROMPT  # the queue ahead, and the gateway's own part as of a refusal
             checks |= {
-                f"only {self.offered / self.peak:.1f} times the peak offered": (
-                    self.offered < TIMES_AT_LEAST * self.peak
-                ),
+                f"only {offered:.1f} times the peak offered": offered < TIMES_AT_LEAST,
                 f"goodput {share:.0%} of the peak": share < GOODPUT_AT_LEAST,
                 "no refusal": not refusals,
                 f"refusals took {self.refused_p99():.2f} s": bool(refusals) and self.refused_p99() > PROMPT,
