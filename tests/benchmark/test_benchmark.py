@@ -2,29 +2,17 @@
 
 import json
 import re
-import shutil
-from os import environ
 from pathlib import Path
 
 import pytest
-from mnist_torchserve.benchmark import report, wrk
-from mnist_torchserve.benchmark.measurement import (
-    CONNECTIONS,
-    FASTAPI,
-    FORWARD_SIZES,
-    OURS,
-    PLAIN,
-    ROWS,
-    Measurement,
-    Point,
-)
+from mnist_torchserve.benchmark import measurement, report, wrk
+from mnist_torchserve.benchmark.measurement import FASTAPI, OURS, PLAIN, ROWS, Measurement, Point
 from mnist_torchserve.contract import blank
-from tests.support import stub
+from tests.support import programs, stub
 
 
 def test_wrk_sends_every_payload_and_counts_refusals(tmp_path: Path) -> None:
-    if shutil.which("wrk") is None and "CI" not in environ:
-        pytest.skip("wrk is not installed (apt-get install wrk)")
+    programs.installed("wrk")
     bodies = [json.dumps(blank(n)).encode() for n in range(50)]
     received: set[bytes] = set()
 
@@ -50,7 +38,7 @@ def figures(ours: float, fastapi: float) -> Measurement:
             results = [wrk.Result(int(rate * drift), 1.0, 1.0, 2.0, 0, 0) for drift in (1, 2)]
             points[row.name, connections] = Point(results, [0.001, 0.002])
     names = {row.name: 1.0 for row in ROWS}
-    forward = {("onnxruntime-cpu", size): size * 1e-5 for size in FORWARD_SIZES}
+    forward = {("onnxruntime-cpu", size): size * 1e-5 for size in measurement.FORWARD_SIZES}
     return Measurement(points, names, dict.fromkeys(names, 2**29), in_process=50_000, forward=forward, metrics=[0.99])
 
 
@@ -67,7 +55,7 @@ def test_targets_are_met_or_missed(ours: float, met: bool) -> None:
 
 def test_page_shows_every_server_at_every_load() -> None:
     page = report.markdown(figures(12_000, 1000), "scripts/bench", "2026-01-31")
-    for connections in CONNECTIONS:
+    for connections in measurement.CONNECTIONS:
         section = page.split(f"Connections: {connections}\n")[1].split("Connections:")[0]
         for row in ROWS:
             shown = re.search(rf"^\| {re.escape(row.name)} +\|", section.split("## ")[0], re.MULTILINE)

@@ -1,9 +1,7 @@
 """The page to draw on, in a real Chromium before the real gateway and TorchServe."""
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from mnist_torchserve.client import digits
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, chromium
 from mnist_torchserve.service import TorchServe
+from tests.support import programs
 from tests.support.fixtures import MakeGateway
 from tests.support.pictures import picture, saved
 
@@ -27,8 +26,7 @@ Open = Callable[..., DemoPage]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if shutil.which("chromium") is None and not os.environ.get("CI"):
-        pytest.skip("the page is tested in Chromium, and there is none: apt-get install chromium")
+    programs.installed("chromium")
     with chromium() as browser:
         yield browser
 
@@ -50,11 +48,16 @@ def open_page(browser: Browser, gateway: Gateway) -> Iterator[Open]:
     assert [page.complaints for page in pages] == [[] for _ in pages]
 
 
+@pytest.fixture
+def tab(open_page: Open) -> DemoPage:
+    """The page as it opens for everybody."""
+    return open_page()
+
+
 # What is drawn
 
 
-def test_each_digit_drawn_with_the_mouse_is_read(open_page: Open) -> None:
-    tab = open_page()
+def test_each_digit_drawn_with_the_mouse_is_read(tab: DemoPage) -> None:
     read = {}
     for digit, strokes in STROKES.items():
         tab.draw(strokes)
@@ -64,8 +67,7 @@ def test_each_digit_drawn_with_the_mouse_is_read(open_page: Open) -> None:
     assert read == {digit: digit for digit in range(10)}
 
 
-def test_picture_of_what_the_model_saw_is_what_was_sent(open_page: Open) -> None:
-    tab = open_page()
+def test_picture_of_what_the_model_saw_is_what_was_sent(tab: DemoPage) -> None:
     sent: list[Request] = []
     held: list[Route] = []
     tab.page.on("request", lambda request: sent.append(request))
@@ -80,9 +82,8 @@ def test_picture_of_what_the_model_saw_is_what_was_sent(open_page: Open) -> None
     assert sent[0].post_data != sent[1].post_data
 
 
-def test_real_digits_stay_as_they_are(open_page: Open) -> None:
+def test_real_digits_stay_as_they_are(tab: DemoPage) -> None:
     """MNIST's own digits went through the same steps, so the page's must leave them alone."""
-    tab = open_page()
     pixels, labels = digits.sample()
     for digit in range(10):
         tab.page.get_by_role("button", name=f"A real {digit}").click()
@@ -92,9 +93,8 @@ def test_real_digits_stay_as_they_are(open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("paper", ["black", "white", "transparent"])
-def test_dropped_picture_is_cropped_scaled_centred_and_turned_light_on_dark(open_page: Open, paper: str) -> None:
+def test_dropped_picture_is_cropped_scaled_centred_and_turned_light_on_dark(tab: DemoPage, paper: str) -> None:
     """A real digit enlarged tenfold, in a corner of a page: undone to the pixel."""
-    tab = open_page()
     pixels, labels = digits.sample()
     for real, label in zip(pixels[:2], labels[:2], strict=True):  # 7 and 2
         page = np.zeros((420, 560), np.uint8)
@@ -108,9 +108,8 @@ def test_dropped_picture_is_cropped_scaled_centred_and_turned_light_on_dark(open
         assert np.abs(np.array(tab.seen()) - real).mean() < 1
 
 
-def test_chosen_photograph_is_read(open_page: Open, tmp_path: Path) -> None:
+def test_chosen_photograph_is_read(tab: DemoPage, tmp_path: Path) -> None:
     """Pencil in a corner of grainy paper, lit from one side, as a JPEG."""
-    tab = open_page()
     ink = np.zeros((560, 560))
     seven = picture(digits.sample()[0][0])
     ink[40:264, 260:484] = np.asarray(seven.resize((224, 224), Image.Resampling.BICUBIC)) / 255
@@ -120,8 +119,7 @@ def test_chosen_photograph_is_read(open_page: Open, tmp_path: Path) -> None:
     assert tab.reading()[0] == 7
 
 
-def test_blank_gives_low_confidence(open_page: Open) -> None:
-    tab = open_page()
+def test_blank_gives_low_confidence(tab: DemoPage) -> None:
     asked = []
     tab.page.on("request", lambda request: asked.append(request))
     assert tab.page.get_by_role("button", name="Clear").is_disabled()
@@ -133,8 +131,7 @@ def test_blank_gives_low_confidence(open_page: Open) -> None:
     assert len(asked) == 1, "an empty sheet is no question"
 
 
-def test_undo_goes_back_through_all_that_was_done(open_page: Open) -> None:
-    tab = open_page()
+def test_undo_goes_back_through_all_that_was_done(tab: DemoPage) -> None:
     undo = tab.page.get_by_role("button", name="Undo")
     tab.draw(STROKES[1])
     assert tab.reading()[0] == 1
@@ -165,9 +162,8 @@ def test_undo_goes_back_through_all_that_was_done(open_page: Open) -> None:
     ids=["another format", "broken"],
 )
 def test_file_that_is_no_picture_is_refused_and_the_drawing_stays(
-    open_page: Open, content: bytes, media_type: str
+    tab: DemoPage, content: bytes, media_type: str
 ) -> None:
-    tab = open_page()
     tab.draw(STROKES[3])
     tab.reading()
     tab.drop(content, media_type, "notes")
@@ -202,8 +198,7 @@ def test_service_that_is_gone_is_said_and_asked_again(
         (200, '{"prediction": "7"}', "The service answered, but not with a prediction.", False),
     ],
 )
-def test_refusal_is_one_sentence(open_page: Open, status: int, body: str, sentence: str, again: bool) -> None:
-    tab = open_page()
+def test_refusal_is_one_sentence(tab: DemoPage, status: int, body: str, sentence: str, again: bool) -> None:
     tab.page.route("**/predict", lambda route: route.fulfill(status=status, body=body), times=1)
     tab.page.get_by_role("button", name="A real 2").click()
     tab.says(sentence)
@@ -239,9 +234,8 @@ def test_key_is_asked_for_and_kept_in_memory_alone(
         tab.says("This service asks for an API key.")
 
 
-def test_policy_keeps_other_origins_out(open_page: Open) -> None:
+def test_policy_keeps_other_origins_out(tab: DemoPage) -> None:
     """That the other tests hear of no breach means something: this one is heard of."""
-    tab = open_page()
     with tab.page.expect_console_message(lambda message: "violation of" in message.text):
         tab.page.evaluate("new Image().src = 'https://example.org/pixel.png'")
     assert "violation of img-src" in "\n".join(tab.complaints)
@@ -263,8 +257,7 @@ def focused(page: Page) -> tuple[str, bool]:
     return name, outline != "none"
 
 
-def test_everything_is_done_by_keyboard(open_page: Open) -> None:
-    tab = open_page()
+def test_everything_is_done_by_keyboard(tab: DemoPage) -> None:
     press = tab.page.keyboard.press
 
     def draw(*keys: str) -> None:
@@ -305,6 +298,8 @@ def test_phone_is_drawn_on_with_a_finger(open_page: Open) -> None:
 
 
 def test_colours_follow_the_system(open_page: Open) -> None:
+    tab = open_page(color_scheme="light")
+
     def ground() -> int:
         red = re.match(r"rgb\((\d+)", tab.page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
         assert red is not None
@@ -315,7 +310,6 @@ def test_colours_follow_the_system(open_page: Open) -> None:
         assert levels[3] == 255
         return int(levels[0])
 
-    tab = open_page(color_scheme="light")
     tab.draw([[(50, 20), (50, 80)]])
     tab.reading()
     assert ground() - ink() > 128

@@ -38,10 +38,8 @@ class GrpcClient:
 
     def stream(self, **fields: bytes) -> list[Any]:
         """The documents of an answer in pieces."""
-        return [
-            json.loads(piece.prediction)
-            for piece in self._stub.StreamPredictions(self._request(fields), timeout=TIMEOUT)
-        ]
+        pieces = self._stub.StreamPredictions(self._request(fields), timeout=TIMEOUT)
+        return [json.loads(piece.prediction) for piece in pieces]
 
     def _request(self, fields: dict[str, bytes]) -> Any:
         return self._messages.PredictionsRequest(model_name="mnist", input=fields)

@@ -78,11 +78,19 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def running(answering: Answering | None = None) -> Iterator[Stub]:
     """A stub that serves until the end."""
-    with Stub(answering) as stub:
-        thread = threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield stub
-        finally:
-            stub.shutdown()
-            thread.join()
+    stub = Stub(answering)
+    with serving(stub):
+        yield stub
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Let a server serve until the end."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
