@@ -2,9 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from classifier import images
-from classifier.runtime import load
+from classifier.runtime import Runtime
 from classifier.types import PIXELS, SIDE, Refusal
 from mnist_torchserve.client import digits
 from mnist_torchserve.gateway.demo_page import STROKES
-from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.training import image_accuracy
 from mnist_torchserve.training.dataset import Split
 from mnist_torchserve.training.image_accuracy import WAYS, Accuracy
@@ -51,11 +48,6 @@ def digit(sample: Sample) -> NDArray[np.uint8]:
     return digits.levels(sample[0][0]).reshape(SIDE, SIDE)
 
 
-@pytest.fixture(scope="module")
-def probabilities() -> Callable[[Any], NDArray[np.float32]]:
-    return load(MODEL_STORE, None).probabilities
-
-
 def test_a_digit_of_mnist_comes_out_as_it_is(sample: Sample) -> None:
     for expected in sample[0]:
         levels = digits.levels(expected)
@@ -63,12 +55,12 @@ def test_a_digit_of_mnist_comes_out_as_it_is(sample: Sample) -> None:
         np.testing.assert_array_equal(images.read(saved(255 - levels)), expected)
 
 
-def test_digits_are_read_as_well_from_files_as_from_their_floats(sample: Sample) -> None:
+def test_digits_are_read_as_well_from_files_as_from_their_floats(model: Runtime, sample: Sample) -> None:
     """A subset of the 10,000 that `scripts/evaluate --images` reads."""
     split = Split(digits.levels(sample[0]), sample[1])
-    floats, *ways = image_accuracy.measure(load(MODEL_STORE, None), split)
+    floats, *ways = image_accuracy.measure(model, split)
     assert {(way.saved.kind, way.saved.paper, way.saved.side) for way in ways if way.saved} >= {
-        ("PNG", paper, side) for paper in ("black", "white") for side in (28, 56, 200)
+        ("PNG", paper, side) for paper in ("black", "white") for side in (SIDE, 56, 200)
     }
     assert [way for way in ways if way.accuracy < floats.accuracy - 0.003] == []
 
@@ -98,7 +90,7 @@ def test_photographs_are_turned_upright(digit: NDArray[np.uint8], orientation: i
 
 
 def test_interlaced_files_are_read(digit: NDArray[np.uint8]) -> None:
-    opened = images.open_image(png(28, 28, adam7(digit), interlace=1))
+    opened = images.open_image(png(SIDE, SIDE, adam7(digit), interlace=1))
     np.testing.assert_array_equal(np.asarray(opened), digit)
     progressive = saved(digit, "JPEG", progressive=True, quality=95)
     assert np.abs(np.asarray(images.open_image(progressive), int) - digit).max() <= 24
@@ -106,7 +98,7 @@ def test_interlaced_files_are_read(digit: NDArray[np.uint8]) -> None:
 
 def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
     plain = picture(digit)
-    red = Image.merge("RGB", [plain, Image.new("L", (28, 28)), Image.new("L", (28, 28))])
+    red = Image.merge("RGB", [plain, Image.new("L", (SIDE, SIDE)), Image.new("L", (SIDE, SIDE))])
     sixteen = (digit.astype(int) * 256 + 77).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in sixteen)
     grey = {
@@ -115,7 +107,7 @@ def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
             "grey": saved(plain),
             "colour": saved(plain.convert("RGB")),
             "palette": saved(plain.convert("P")),
-            "16 bits": png(28, 28, rows, bits=16),
+            "16 bits": png(SIDE, SIDE, rows, bits=16),
             "CMYK": saved(plain.convert("CMYK"), "JPEG", quality=100),
             "opaque": saved(plain.convert("RGBA")),
         }.items()
@@ -129,12 +121,12 @@ def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
 
 
 def test_transparency_is_paper(digit: NDArray[np.uint8]) -> None:
-    nothing = np.zeros((28, 28, 4), np.uint8)
+    nothing = np.zeros((SIDE, SIDE, 4), np.uint8)
     for ink in (0, 255):  # a drawing on nothing, by a black or a white pen
         drawing = nothing.copy()
         drawing[..., :3], drawing[..., 3] = ink, digit
         np.testing.assert_allclose(images.read(saved(Image.fromarray(drawing))), digit.ravel() / 255, atol=0.01)
-    sheet = np.dstack([255 - digit] * 3 + [np.full((28, 28), 255, np.uint8)])
+    sheet = np.dstack([255 - digit] * 3 + [np.full((SIDE, SIDE), 255, np.uint8)])
     sheet[:3, :3] = 0  # a corner cut off a white sheet
     np.testing.assert_allclose(images.read(saved(Image.fromarray(sheet))), digit.ravel() / 255, atol=0.01)
     assert not images.read(saved(Image.fromarray(nothing))).any()
@@ -177,7 +169,7 @@ def test_fit_keeps_the_aspect_ratio_and_smooths() -> None:
 def test_centre_puts_the_centre_of_mass_into_the_middle(width: int, height: int) -> None:
     ink = np.random.default_rng(width).integers(100, 256, (height, width))
     page = np.asarray(images.centre(picture(ink)), float)
-    assert page.shape == (28, 28)
+    assert page.shape == (SIDE, SIDE)
     assert page.sum() == ink.sum()
     rows, columns = np.indices(page.shape)
     for axis in (rows, columns):
@@ -193,7 +185,7 @@ def test_a_digit_anywhere_in_any_size_is_moved_to_where_mnist_has_it(digit: NDAr
 
 
 @pytest.mark.parametrize("pen", [2, 12, 36])
-def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], NDArray[np.float32]], pen: int) -> None:
+def test_digits_on_a_photographed_sheet_are_read(model: Runtime, pen: int) -> None:
     """Ink on grey paper, in light that falls off by 80 levels from corner to corner, with a camera's noise."""
     down, right = np.indices((300, 300)) / 300
     light = 200 - 40 * down - 40 * right + np.random.default_rng(pen).normal(0, 4, (300, 300))
@@ -203,7 +195,7 @@ def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], 
         for stroke in strokes:
             ImageDraw.Draw(sheet).line([(3 * x, 3 * y) for x, y in stroke], 64, pen, joint="curve")
         read.append(images.read(saved(np.clip(light * np.asarray(sheet) / 255, 0, 255), "JPEG")))
-    answers = probabilities(np.stack(read))
+    answers = model.probabilities(np.stack(read))
     assert answers.argmax(1).tolist() == list(STROKES)
     assert answers.max(1).min() > 0.5
 
@@ -221,12 +213,10 @@ def test_any_shape_is_answered(width: int, height: int) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 90, 255])
-def test_a_blank_page_is_answered_with_low_confidence(
-    probabilities: Callable[[Any], NDArray[np.float32]], level: int
-) -> None:
+def test_a_blank_page_is_answered_with_low_confidence(model: Runtime, level: int) -> None:
     read = images.read(saved(Image.new("L", (100, 80), level)))
     assert not read.any()
-    assert probabilities(read[None]).max() < 0.2
+    assert model.probabilities(read[None]).max() < 0.2
 
 
 PLAIN = Image.linear_gradient("L").resize((40, 40))

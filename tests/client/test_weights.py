@@ -5,49 +5,42 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from classifier import runtime
-from mnist_torchserve.client import digits, weights
-from mnist_torchserve.project import MODEL_STORE
+from classifier.runtime import Runtime
+from classifier.types import CLASSES, Pixels
+from mnist_torchserve.client import weights
 from tests.support import stub
+from tests.support.fixtures import Sample
 from tests.support.stub import Answering
 
 
-@pytest.fixture(scope="module")
-def model() -> runtime.Runtime:
-    return runtime.load(MODEL_STORE, gpu_id=None)
+@pytest.fixture
+def pixels(sample: Sample) -> Pixels:
+    return sample[0][:20]
 
 
-@pytest.fixture(scope="module")
-def pixels() -> NDArray[np.float32]:
-    return digits.floats(digits.sample()[0][:20])
-
-
-def answering(model: runtime.Runtime, *, off_by: float = 0, shift: int = 0) -> Answering:
+def answering(model: Runtime, *, off_by: float = 0, shift: int = 0) -> Answering:
     def answer(_: str, body: bytes) -> tuple[int, dict[str, Any]]:
         [row] = model.probabilities(np.array([json.loads(body)["data"]], np.float32))
-        prediction = (int(row.argmax()) + shift) % 10
+        prediction = (int(row.argmax()) + shift) % CLASSES
         return 200, {"prediction": prediction, "confidence": round(float(row.max()), 4) + off_by}
 
     return answer
 
 
-def test_same_answers_rounded_to_four_places_are_no_difference(
-    model: runtime.Runtime, pixels: NDArray[np.float32]
-) -> None:
+def test_same_answers_rounded_to_four_places_are_no_difference(model: Runtime, pixels: Pixels) -> None:
     with stub.running(answering(model)) as service:
         assert weights.differences(service.url, model, pixels, 1e-4) == []
 
 
 @pytest.mark.parametrize("fault", [{"off_by": -0.001}, {"shift": 1}], ids=["confidence", "prediction"])
-def test_other_answers_are_named(model: runtime.Runtime, pixels: NDArray[np.float32], fault: dict[str, Any]) -> None:
+def test_other_answers_are_named(model: Runtime, pixels: Pixels, fault: dict[str, Any]) -> None:
     with stub.running(answering(model, **fault)) as service:
         differences = weights.differences(service.url, model, pixels, 1e-4)
     assert len(differences) == 20
     assert differences[3].startswith("Digit 3: expected 0 at ")
 
 
-def test_refusal_is_told_with_the_services_own_words(model: runtime.Runtime, pixels: NDArray[np.float32]) -> None:
+def test_refusal_is_told_with_the_services_own_words(model: Runtime, pixels: Pixels) -> None:
     with (
         stub.running(lambda *_: (503, {"message": "no worker to serve"})) as service,
         pytest.raises(weights.ComparisonError, match=r"answered 503: .*no worker to serve"),
@@ -55,7 +48,7 @@ def test_refusal_is_told_with_the_services_own_words(model: runtime.Runtime, pix
         weights.differences(service.url, model, pixels, 1e-4)
 
 
-def test_service_that_is_not_there_is_told_in_one_sentence(model: runtime.Runtime, pixels: NDArray[np.float32]) -> None:
+def test_service_that_is_not_there_is_told_in_one_sentence(model: Runtime, pixels: Pixels) -> None:
     with stub.running(answering(model)) as service:
         pass
     with pytest.raises(weights.ComparisonError, match=r"does not answer .* scripts/serve"):
