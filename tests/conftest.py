@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from classifier import runtime
+from classifier.runtime import Runtime
 from mnist_torchserve.client import digits
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.service import Archive, TorchServe
+from tests.support import stub
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway, MakeServer, Sample
+from tests.support.stub import Stub
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,6 +47,19 @@ def make_server(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> M
         return TorchServe.on_free_ports(tmp_path_factory.mktemp("server"), model_store, **changes)
 
     return make
+
+
+@pytest.fixture
+def service_stub() -> Iterator[Stub]:
+    """A service that answers as it is told."""
+    with stub.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def model() -> Runtime:
+    """The committed weights, as a worker without a GPU runs them."""
+    return runtime.load(MODEL_STORE, gpu_id=None)
 
 
 @pytest.fixture

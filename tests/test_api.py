@@ -1,16 +1,15 @@
 """The service from outside, at both of its faces: ours, or the deployed one that API_BASE_URL names."""
 
-import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pytest
 import requests
-from PIL import Image
-from mnist_torchserve.contract import BAD_INPUTS, TIMEOUT, BadInput, Deployment
+from mnist_torchserve.client import digits
+from mnist_torchserve.contract import BAD_INPUTS, CLASSES, MAX_BODY, TIMEOUT, BadInput, Deployment, blank
 from tests.support.fixtures import Sample
+from tests.support.pictures import saved
 
 
 def test_root_answers(deployment: Deployment) -> None:
@@ -34,7 +33,7 @@ def test_describe_tells_what_the_model_is(deployment: Deployment) -> None:
     description = response.json()[0]["customizedMetadata"]
     assert description["name"] == "mnist"
     assert description["version"] == "1.0"
-    assert description["classes"] == list(range(10))
+    assert description["classes"] == list(range(CLASSES))
     assert "784 numbers" in description["input"]["application/json"]["data"]
     assert description["model"]["metrics"]["accuracy"] >= 0.99
 
@@ -57,15 +56,15 @@ def test_valid_payload_gets_prediction_and_confidence(deployment: Deployment, sa
     assert set(answer) == {"prediction", "confidence"}
     assert type(answer["prediction"]) is int
     assert type(answer["confidence"]) is float
-    assert answer["prediction"] in range(10)
+    assert answer["prediction"] in range(CLASSES)
     assert 0 <= answer["confidence"] <= 1
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.5], ids=["zeros", "ones", "grey"])
 def test_constant_images_are_answered(deployment: Deployment, value: float) -> None:
-    response = deployment.predict_json({"data": [value] * 784})
+    response = deployment.predict_json(blank(value))
     assert response.status_code == 200
-    assert response.json()["prediction"] in range(10)
+    assert response.json()["prediction"] in range(CLASSES)
 
 
 def test_consecutive_predictions_agree(deployment: Deployment, sample: Sample) -> None:
@@ -76,14 +75,14 @@ def test_consecutive_predictions_agree(deployment: Deployment, sample: Sample) -
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "APPLICATION/JSON", None])
 def test_json_is_read_under_every_name_that_it_goes_by(deployment: Deployment, media_type: str | None) -> None:
-    assert deployment.post(json.dumps({"data": [0.0] * 784}), media_type).status_code == 200
+    assert deployment.post(json.dumps(blank()), media_type).status_code == 200
 
 
 @pytest.mark.parametrize("encoding", ["uint8", "float32"])
 def test_binary_payload_gets_the_answer_of_its_json(deployment: Deployment, sample: Sample, encoding: str) -> None:
     pixels = sample[0][1]
-    body = np.rint(pixels * 255).astype(np.uint8).tobytes() if encoding == "uint8" else pixels.astype("<f4").tobytes()
-    answer = deployment.post(body, "application/octet-stream").json()
+    sent = digits.levels(pixels) if encoding == "uint8" else pixels.astype("<f4")
+    answer = deployment.post(sent.tobytes(), "application/octet-stream").json()
     assert answer == deployment.predict_json({"data": pixels.tolist()}).json()
 
 
@@ -92,10 +91,9 @@ def test_binary_payload_gets_the_answer_of_its_json(deployment: Deployment, samp
 def test_image_gets_the_answer_of_its_pixels(
     deployment: Deployment, sample: Sample, media_type: str, paper: str
 ) -> None:
-    levels = np.rint(sample[0][1] * 255).astype(np.uint8).reshape(28, 28)
-    file = io.BytesIO()
-    Image.fromarray(255 - levels if paper == "white" else levels).save(file, media_type.removeprefix("image/"))
-    answer = deployment.post(file.getvalue(), media_type).json()
+    levels = digits.levels(sample[0][1])
+    file = saved(255 - levels if paper == "white" else levels, media_type.removeprefix("image/"))
+    answer = deployment.post(file, media_type).json()
     expected = deployment.predict_json({"data": sample[0][1].tolist()}).json()
     assert answer == (expected if media_type == "image/png" else pytest.approx(expected, abs=0.01))
 
@@ -112,7 +110,7 @@ def test_bad_input_is_refused_with_its_reason(deployment: Deployment, refusal: B
 
 
 def test_body_over_the_limit_is_refused(deployment: Deployment) -> None:
-    assert deployment.post(b" " * 65_537).status_code == 413
+    assert deployment.post(b" " * (MAX_BODY + 1)).status_code == 413
 
 
 def test_unknown_path_is_refused(deployment: Deployment) -> None:

@@ -2,14 +2,14 @@
 
 import json
 import re
-import time
 from typing import Any
 
 import yaml
 from mnist_torchserve.ports import is_taken
 from mnist_torchserve.project import ROOT
-from mnist_torchserve.service import health
+from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
+from tests.support.workers import is_well
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -43,9 +43,9 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
             if command == "scripts/serve --gateway --detach":
                 assert f"Draw a digit yourself:\n  {checkout.gateway.url}/demo\n" in printed
             if command.startswith("torchserve --start"):
-                wait_until_healthy(checkout)
+                wait_until(lambda: is_well(checkout.server), 60)
             elif command.startswith("torchserve --stop"):
-                wait_until_gone(checkout)
+                wait_until(lambda: not any(map(is_taken, checkout.server.ports)), 60)
 
 
 def test_readme_shows_an_alert_as_it_is() -> None:
@@ -53,24 +53,6 @@ def test_readme_shows_an_alert_as_it_is() -> None:
     groups = yaml.safe_load((ROOT / "deploy" / "monitoring" / "rules.yml").read_text())["groups"]
     [alert] = [rule for group in groups for rule in group["rules"] if rule.get("alert") == shown["alert"]]
     assert shown.items() <= alert.items()
-
-
-def wait_until_healthy(checkout: Checkout) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return health.check(checkout.server.management_url)
-        except health.UnhealthyError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-
-
-def wait_until_gone(checkout: Checkout) -> None:
-    deadline = time.monotonic() + 60
-    for port in checkout.server.ports:
-        while is_taken(port):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
 
 
 def rounded(answer: dict[str, Any]) -> dict[str, Any]:

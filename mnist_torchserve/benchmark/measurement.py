@@ -121,9 +121,8 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
     bodies = _encode(pixels)
     for encoding, encoded in bodies.items():
         wrk.write_payloads(folder / encoding, encoded)
-    expected = weights.answers(
-        runtime.TorchRuntime(MODEL_STORE / runtime.TORCH_FILE, "cpu"), digits.floats(pixels[:CHECKED])
-    )
+    oracle = runtime.TorchRuntime(MODEL_STORE / runtime.TORCH_FILE, "cpu")
+    expected = weights.answers(oracle, digits.floats(pixels[:CHECKED]))
     points = {(row.name, connections): Point() for row in ROWS for connections in row.connections}
     with ExitStack() as stack:
         running: dict[Contestant, Running] = {}

@@ -90,19 +90,11 @@ def _servers(figures: Measurement, connections: int) -> str:
     for row in ROWS:
         if (point := figures.points.get((row.name, connections))) is None:
             continue
+        seen = [[getattr(result, figure) for result in point.results] for figure in ("throughput", "p50", "p99")]
         errors = sum(result.refused + result.failed for result in point.results)
-        rows.append(
-            [
-                row.name,
-                spread([result.throughput for result in point.results]),
-                spread([result.p50 for result in point.results]),
-                spread([result.p99 for result in point.results]),
-                str(errors),
-                spread([cpu * 1e6 for cpu in point.cpu]),
-                spread(figures.ratios(row.name, FASTAPI, connections, "throughput")),
-                spread(figures.ratios(row.name, PLAIN, connections, "throughput")),
-            ]
-        )
+        ratios = [figures.ratios(row.name, base, connections, "throughput") for base in (FASTAPI, PLAIN)]
+        cpu = [seconds * 1e6 for seconds in point.cpu]
+        rows.append([row.name, *map(spread, seen), str(errors), *map(spread, [cpu, *ratios])])
     header = ["", "req/s", "p50, ms", "p99, ms", "errors", "CPU, µs a request", "req/s ÷ FastAPI", "÷ plain handler"]
     return table(header, rows)
 

@@ -9,15 +9,5 @@ from .bad_inputs import BAD_INPUTS, MAX_BODY, BadInput
 from .deployment import TIMEOUT, Deployment
 from .sample import CLASSES, PIXELS, blank, sample
 
-__all__ = [
-    "BAD_INPUTS",
-    "CLASSES",
-    "MAX_BODY",
-    "PIXELS",
-    "TIMEOUT",
-    "Answer",
-    "BadInput",
-    "Deployment",
-    "blank",
-    "sample",
-]
+__all__ = ["BAD_INPUTS", "CLASSES", "MAX_BODY", "PIXELS", "TIMEOUT"]
+__all__ += ["Answer", "BadInput", "Deployment", "blank", "sample"]

@@ -25,9 +25,9 @@ class BadInput:
         return self.name
 
 
-def _data(*values: object, fill: float = 0.0) -> bytes:
-    """Values for all pixels as a payload, those given first."""
-    return json.dumps({"data": [*values, *[fill] * (PIXELS - len(values))]}).encode()
+def _data(*values: object, count: int = PIXELS) -> bytes:
+    """A payload of so many values, those given first and zeros after them."""
+    return json.dumps({"data": [*values, *[0.0] * (count - len(values))]}).encode()
 
 
 _HEADER = b"IHDR" + struct.pack(">IIBBBBB", 10_000, 10_000, 8, 0, 0, 0, 0)
@@ -42,19 +42,9 @@ BAD_INPUTS = [
     BadInput("instances without end", b'{"instances": ' + b"[" * 30_000, 400, "Expected JSON"),
     BadInput("compressed", gzip.compress(_data(), mtime=0), 400, "gzip, which is not read; send it uncompressed"),
     BadInput("nested without end", b'{"more": ' + b"[" * 30_000, 400, "Expected JSON"),
-    BadInput(
-        "one too few",
-        json.dumps({"data": [0.0] * (PIXELS - 1)}).encode(),
-        422,
-        "Expected 784 numbers, got 783 - at `$.data`",
-    ),
-    BadInput(
-        "one too many",
-        json.dumps({"data": [0.0] * (PIXELS + 1)}).encode(),
-        422,
-        "Expected 784 numbers, got 785 - at `$.data`",
-    ),
-    BadInput("no numbers", b'{"data": []}', 422, "Expected 784 numbers, got 0 - at `$.data`"),
+    BadInput("one too few", _data(count=PIXELS - 1), 422, "Expected 784 numbers, got 783 - at `$.data`"),
+    BadInput("one too many", _data(count=PIXELS + 1), 422, "Expected 784 numbers, got 785 - at `$.data`"),
+    BadInput("no numbers", _data(count=0), 422, "Expected 784 numbers, got 0 - at `$.data`"),
     BadInput("data missing", b'{"image": [0.0]}', 422, "missing required field `data`"),
     BadInput("data null", b'{"data": null}', 422, "Expected `array`, got `null` - at `$.data`"),
     BadInput("data a string", b'{"data": "0.0"}', 422, "Expected `array`, got `str` - at `$.data`"),

@@ -32,31 +32,18 @@ class NotPossibleError(Exception):
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault.
+    """What can be done to a service, and what is asked of it then."""
 
-    Attributes:
-        name: as it is asked for.
-        summary: what is done.
-        inflict: does it, and returns once it is over.
-        within: s after that in which the service must be as before.
-        faces: where the crowd asks while it happens, each time again.
-        serves_on: whether others must be answered all the time.
-        drains: whether the gateway must answer every request that it has taken.
-        quick: whether it is in the quick form.
-        is_instant: whether it is over with its first moment, and the service then recovers by itself.
-        prepared: what must be about the service before, and not after.
-    """
-
-    name: str
-    summary: str
-    inflict: Callable[[Testbed], None]
-    within: float
-    faces: tuple[str, ...] = (GATEWAY,)
-    serves_on: bool = False
-    drains: bool = False
-    quick: bool = False
-    is_instant: bool = False
-    prepared: Callable[[Testbed], AbstractContextManager[object]] = nullcontext
+    name: str  # as it is asked for
+    summary: str  # what is done
+    inflict: Callable[[Testbed], None]  # returns once it is over
+    within: float  # s after that in which the service must be as before
+    faces: tuple[str, ...] = (GATEWAY,)  # where the crowd asks while it happens, each time again
+    serves_on: bool = False  # others must be answered all the time
+    drains: bool = False  # the gateway must answer every request that it has taken
+    quick: bool = False  # it is in the quick form
+    is_instant: bool = False  # it is over with its first moment, and the service then recovers by itself
+    prepared: Callable[[Testbed], AbstractContextManager[object]] = nullcontext  # about the service before, not after
 
 
 def kill_worker(testbed: Testbed) -> None:

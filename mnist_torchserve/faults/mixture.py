@@ -17,21 +17,13 @@ _SEED = 7
 
 @dataclass(frozen=True)
 class Mixture:
-    """What became of a mixture.
+    """What became of a mixture."""
 
-    Attributes:
-        face: where it came in.
-        tally: the account of every request.
-        before: resident bytes of the service, warmed up.
-        after: the same afterwards.
-        well: whether a golden prediction was right after it.
-    """
-
-    face: str
-    tally: Tally
-    before: int
-    after: int
-    well: bool
+    face: str  # where it came in
+    tally: Tally  # of every request
+    before: int  # resident bytes of the service, warmed up
+    after: int  # the same afterwards
+    well: bool  # a golden prediction was right after it
 
     def misses(self) -> list[str]:
         """What should not have been."""

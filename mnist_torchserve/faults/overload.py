@@ -35,23 +35,14 @@ _JSON = "application/json"
 
 @dataclass(frozen=True)
 class Overload:
-    """What an overload did.
+    """What an overload did."""
 
-    Attributes:
-        face: where it came in.
-        peak: right answers a second that it can give at most.
-        flood: what the load generator saw.
-        queue: requests that may wait.
-        account: of the crowd's requests during the flood.
-        again: s after it until the crowd was answered as before; None if never.
-    """
-
-    face: str
-    peak: float
+    face: str  # where it came in
+    peak: float  # right answers a second that it can give at most
     flood: wrk.Result
-    queue: int
-    account: Account
-    again: float | None
+    queue: int  # requests that may wait
+    account: Account  # of the crowd's requests during the flood
+    again: float | None  # s after it until the crowd was answered as before; None if never
 
     @property
     def offered(self) -> float:
@@ -75,7 +66,7 @@ class Overload:
         """What should not have been; how much and how quick it was is looked at where the overload is `timed`."""
         refusals = [request for request in self.account.requests if request.ending is Ending.REFUSED]
         others = len(self.account.requests) - len(refusals) - len(self.account.waits())
-        share = self.flood.throughput / self.peak
+        offered, share = self.offered / self.peak, self.flood.throughput / self.peak
         untold = sum(not request.retry_after for request in refusals)
         checks = {
             f"{others} neither answered nor refused": others > 0,
@@ -86,9 +77,7 @@ class Overload:
         if self.face == GATEWAY and timed:
             late = 2 * self.bound + PROMPT  # the queue ahead, and the gateway's own part as of a refusal
             checks |= {
-                f"only {self.offered / self.peak:.1f} times the peak offered": (
-                    self.offered < TIMES_AT_LEAST * self.peak
-                ),
+                f"only {offered:.1f} times the peak offered": offered < TIMES_AT_LEAST,
                 f"goodput {share:.0%} of the peak": share < GOODPUT_AT_LEAST,
                 "no refusal": not refusals,
                 f"refusals took {self.refused_p99():.2f} s": bool(refusals) and self.refused_p99() > PROMPT,

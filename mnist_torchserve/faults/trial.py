@@ -19,26 +19,16 @@ _POLL = 0.1  # s
 
 @dataclass(frozen=True)
 class Trial:
-    """What a fault did.
-
-    Attributes:
-        fault: the fault.
-        face: where the crowd asked.
-        account: of all requests, and how many are `lost` to it.
-        again: s after the fault until all answers were right and quick again; None if they never were.
-        whole: s after it until every worker was READY; None if they never were.
-        silence: the longest time in s without any answer, from the fault until all was well.
-        dropped: requests that the gateway took and did not answer.
-    """
+    """What a fault did."""
 
     fault: Fault
-    face: str
-    account: Account
-    lost: int
-    again: float | None
-    whole: float | None
-    silence: float
-    dropped: int
+    face: str  # where the crowd asked
+    account: Account  # of all requests
+    lost: int  # requests that are not in it
+    again: float | None  # s after the fault until all answers were right and quick again; None if they never were
+    whole: float | None  # s after it until every worker was READY; None if they never were
+    silence: float  # the longest time in s without any answer, from the fault until all was well
+    dropped: int  # requests that the gateway took and did not answer
 
     def misses(self, *, timed: bool) -> list[str]:
         """What should not have been; how quick it was is looked at where the trial is `timed`."""

@@ -1,15 +1,13 @@
 """Charts of a load test: a run over time, a climb to the breaking point, the history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-
-mpl.use("agg")
-
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from . import history
 from .verdict import PREDICT, Record
 
@@ -24,9 +22,9 @@ def over_time(run: Record, title: str, file: Path) -> None:
     """Latency, throughput, and what the machine did, second by second."""
     samples, footprint = run["samples"], run.get("footprint", [])
     has_server = bool(footprint) and "jvm_memory" in footprint[0]
-    with mpl.rc_context(_STYLE):
-        panels = 2 + bool(footprint) + has_server
-        figure, axes = plt.subplots(panels, 1, figsize=(10, 2.4 * panels + 0.6), sharex=True, layout="constrained")
+    panels = 2 + bool(footprint) + has_server
+    with _saved(file, 2.4 * panels + 0.6) as figure:
+        axes = figure.subplots(panels, 1, sharex=True)
         _latency(axes[0], samples)
         _throughput(axes[1], samples)
         if footprint:
@@ -35,16 +33,14 @@ def over_time(run: Record, title: str, file: Path) -> None:
             _memory(axes[3], footprint)
         axes[-1].set_xlabel("seconds since the start")
         figure.suptitle(title)
-        figure.savefig(file, dpi=110)
-        plt.close(figure)
 
 
 def climb(run: Record, title: str, file: Path) -> None:
     """Latency against throughput on the way up, where it broke, and what was confirmed."""
     report = run["climb"]
     steps, sustained = report["steps"], report["sustained"]
-    with mpl.rc_context(_STYLE):
-        figure, (latency, throughput) = plt.subplots(2, 1, figsize=(10, 7.5), sharex=True, layout="constrained")
+    with _saved(file, 7.5) as figure:
+        latency, throughput = figure.subplots(2, 1, sharex=True)
         users = [step["users"] for step in steps]
         for name, colour in PERCENTILES.items():
             latency.plot(users, [max(step[name], 0.1) for step in steps], "o-", color=colour, label=name)
@@ -54,14 +50,8 @@ def climb(run: Record, title: str, file: Path) -> None:
                 label = f"broke at {users[-1]} users"
                 axis.axvline(users[-1], color=GREY, linestyle=":", label=label if axis is latency else None)
         if sustained:
-            throughput.plot(
-                sustained["users"],
-                sustained["rps"],
-                "*",
-                markersize=18,
-                color=PURPLE,
-                label=f"confirmed: {sustained['rps']:.0f}/s with {sustained['users']} users",
-            )
+            label = f"confirmed: {sustained['rps']:.0f}/s with {sustained['users']} users"
+            throughput.plot(sustained["users"], sustained["rps"], "*", markersize=18, color=PURPLE, label=label)
         latency.set(ylabel="latency of /predict, ms", yscale="log")
         latency.yaxis.set_major_formatter("{x:g}")
         throughput.set(ylabel="requests a second", xlabel="users", ylim=(0, None))
@@ -70,16 +60,13 @@ def climb(run: Record, title: str, file: Path) -> None:
         before, after = report["unloaded_before"]["p50"], report["unloaded_after"]["p50"]
         told = f"saturated: {report['saturated']}; p50 unloaded: {before:g} ms before, {after:g} ms after"
         figure.suptitle(f"{title}\n{told}")
-        figure.savefig(file, dpi=110)
-        plt.close(figure)
 
 
 def trend(entries: Sequence[history.Entry], flagged: Mapping[tuple[str, str], bool], file: Path) -> None:
     """Mean latency and throughput of all runs, a row for each profile and machine."""
     groups = history.comparable(entries)
-    with mpl.rc_context(_STYLE):
-        size = (10, 2.6 * len(groups) + 0.4)
-        figure, rows = plt.subplots(len(groups), 2, figsize=size, squeeze=False, layout="constrained")
+    with _saved(file, 2.6 * len(groups) + 0.4) as figure:
+        rows = figure.subplots(len(groups), 2, squeeze=False)
         for (latency, throughput), (key, runs) in zip(rows, groups.items(), strict=True):
             values = [history.values(run) for run in runs]
             labels = [f"{run['date'][5:16].replace('T', ' ')}\n{run['commit'][:7]}" for run in runs]
@@ -98,8 +85,15 @@ def trend(entries: Sequence[history.Entry], flagged: Mapping[tuple[str, str], bo
                 axis.set_ylim(0, 1.2 * max(value for _, value in known))
                 if flagged.get(key):
                     axis.plot(*known[-1], "o", markersize=14, fillstyle="none", color=PERCENTILES["p99"])
+
+
+@contextmanager
+def _saved(file: Path, height: float) -> Iterator[Figure]:
+    """A figure in our style, written to the file once it is drawn."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure((10, height), layout="constrained")
+        yield figure
         figure.savefig(file, dpi=110)
-        plt.close(figure)
 
 
 def _latency(axis: Axes, samples: Sequence[Any]) -> None:

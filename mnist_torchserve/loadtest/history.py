@@ -1,14 +1,13 @@
 """The history of verdict runs, one line of JSON each, and what it says about the latest of them."""
 
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from mnist_torchserve import machine
-from mnist_torchserve.project import ROOT
+from mnist_torchserve.project import ROOT, git
 from .objectives import Trend
 from .verdict import PREDICT, Finding, Verdict, at_least, at_most
 
@@ -105,12 +104,5 @@ def values(each: Entry) -> dict[str, float]:
 
 def _commit() -> str:
     """The commit that the code is at, `-dirty` if it has been changed; the history itself is no code."""
-    shown = _git("rev-parse", "--short", "HEAD")
-    if shown.returncode:
-        return "unknown"
-    changed = _git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)docs").returncode
-    return shown.stdout.strip() + ("-dirty" if changed else "")
-
-
-def _git(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    changed = git("diff", "--name-only", "HEAD", "--", ".", ":(exclude)docs")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")

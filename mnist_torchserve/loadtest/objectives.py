@@ -7,7 +7,7 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 FILE = Path(__file__).with_name("objectives.toml")
 
@@ -139,14 +139,12 @@ def _objectives(table: dict[str, Any]) -> Objectives:
             for endpoint, limits in profile.get("endpoints", {}).items()
         }
         profiles[name] = dataclasses.replace(_build(Profile, profile, where), endpoints=endpoints)
-    return Objectives(
-        profiles,
-        _build(Climb, table["climb"], "[climb]"),
-        _build(Growth, table["growth"], "[growth]"),
-        _build(Trend, table["trend"], "[trend]"),
-        _build(Versions, table["versions"], "[versions]"),
-        _build(Alerts, table["alerts"], "[alerts]"),
-    )
+    others: dict[str, Any] = {
+        name: _build(kind, table[name], f"[{name}]")
+        for name, kind in get_type_hints(Objectives).items()
+        if name != "profile"
+    }
+    return Objectives(profiles, **others)
 
 
 T = TypeVar("T")

@@ -11,6 +11,7 @@ from .objectives import Growth, Objectives, Profile, Versions
 Record = Mapping[str, Any]  # of a run, as the recorder writes it
 
 PREDICT = "POST /predict"
+_BOTH = ("first", "second")
 
 
 class Verdict(IntEnum):
@@ -108,18 +109,16 @@ def _climb(climb: Mapping[str, Any], recovered: float) -> list[Finding]:
 
 def _versions(run: Record, limits: Versions) -> list[Finding]:
     tally = run["tally"]
-    first, second = (_share(tally, f"recognised, {which}", "digits compared") for which in ("first", "second"))
+    first, second = (_share(tally, f"recognised, {which}", "digits compared") for which in _BOTH)
     findings = [
         at_least("equal predictions", limits.agreement, _share(tally, "agreed", "digits compared")),
         at_most("digits recognised, lost", limits.recognised, first - second),
     ]
     for kind in ("digits", "random pixels"):
-        before, after = (
-            _share(tally, f"confidence in {kind}, {which}", f"{kind} compared") for which in ("first", "second")
-        )
+        before, after = (_share(tally, f"confidence in {kind}, {which}", f"{kind} compared") for which in _BOTH)
         finding = at_most(f"confidence in {kind}, moved", limits.confidence, abs(after - before))
         findings.append(replace(finding, measured=f"{finding.measured} ({before:.4f} → {after:.4f})"))
-    p95s = [run["endpoints"][f"{PREDICT} ({which})"]["p95"] for which in ("first", "second")]
+    p95s = [run["endpoints"][f"{PREDICT} ({which})"]["p95"] for which in _BOTH]
     return [*findings, at_most("p95, second ÷ first", limits.latency, p95s[1] / max(p95s[0], 0.1))]
 
 

@@ -10,16 +10,10 @@ from . import scrape
 
 @dataclass(frozen=True)
 class Observation:
-    """One look at what config.properties and deploy/gateway/settings.toml say should run on this machine.
+    """One look at what config.properties and deploy/gateway/settings.toml say should run on this machine."""
 
-    Attributes:
-        runs: whether any of it runs, well or not.
-        problems: what is wrong, a sentence each.
-        metrics: what it counts.
-    """
-
-    runs: bool
-    problems: list[str]
+    runs: bool  # any of it, well or not
+    problems: list[str]  # a sentence each
     metrics: scrape.Scrape
 
     @classmethod

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from classifier import images
 from classifier.runtime import Runtime
+from classifier.types import SIDE
 from mnist_torchserve import markdown
 from mnist_torchserve.client import weights
 from mnist_torchserve.project import ROOT
@@ -33,11 +34,11 @@ class Saved(NamedTuple):
         """The file of a digit (784,), light on dark."""
         ink = 255 - levels if self.paper == "white" else levels
         file = io.BytesIO()
-        Image.fromarray(ink.reshape(28, 28)).resize((self.side, self.side)).save(file, self.kind)
+        Image.fromarray(ink.reshape(SIDE, SIDE)).resize((self.side, self.side)).save(file, self.kind)
         return file.getvalue()
 
 
-WAYS = [Saved("PNG", paper, side) for side in (28, 56, 200) for paper in ("black", "white")]
+WAYS = [Saved("PNG", paper, side) for side in (SIDE, 56, 200) for paper in ("black", "white")]
 WAYS += [Saved("JPEG", "white", 200)]
 
 

@@ -102,9 +102,8 @@ def _confidence_histograms(chosen: TrainedSeed) -> Figure:
     rows: Sequence[Axes] = figure.subplots(len(kinds), 1, sharex=True)
     for axes, (kind, confidence) in zip(rows, kinds.items(), strict=True):
         colour = INK if confidence is digits else ACCENT
-        axes.hist(
-            confidence, bins=50, range=(0, 1), weights=np.full(len(confidence), 100 / len(confidence)), color=colour
-        )
+        shares = np.full(len(confidence), 100 / len(confidence))
+        axes.hist(confidence, bins=50, range=(0, 1), weights=shares, color=colour)
         axes.set(yscale="log", ylim=(0.01, 150), yticks=[0.01, 1, 100])
         axes.yaxis.set_major_formatter("{x:g} %")
         axes.set_title(f"{kind}: mean confidence {confidence.mean():.3f}", loc="left", fontsize=10)
@@ -115,9 +114,8 @@ def _confidence_histograms(chosen: TrainedSeed) -> Figure:
 def _worst_mistakes(probabilities: NDArray[np.float32], test: Split) -> Figure:
     shown = np.argsort(probabilities[np.arange(len(test.labels)), test.labels])[:32]
     captions = [f"{test.labels[i]} read as {probabilities[i].argmax()}\n{probabilities[i].max():.2f}" for i in shown]
-    return _gallery(
-        test.pixels[shown], captions, columns=8, title="The test digits that got their label's lowest probabilities"
-    )
+    title = "The test digits that got their label's lowest probabilities"
+    return _gallery(test.pixels[shown], captions, columns=8, title=title)
 
 
 def _unseen_kinds(chosen: TrainedSeed, test: Split) -> Figure:
@@ -127,12 +125,8 @@ def _unseen_kinds(chosen: TrainedSeed, test: Split) -> Figure:
         for index in (*range(6), *np.argsort(confidence)[:-7:-1]):
             images.append(drawn[index])
             captions.append(f"{confidence[index]:.2f}")
-    return _gallery(
-        np.stack(images),
-        captions,
-        columns=12,
-        title="Of each unseen kind: the first six, and the six with the highest confidence",
-    )
+    title = "Of each unseen kind: the first six, and the six with the highest confidence"
+    return _gallery(np.stack(images), captions, columns=12, title=title)
 
 
 def _gallery(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> Figure:

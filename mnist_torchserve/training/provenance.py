@@ -2,7 +2,6 @@
 
 import json
 import platform
-import subprocess
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,7 +10,7 @@ from typing import Any
 
 from classifier.types import CLASSES
 from mnist_torchserve import machine
-from mnist_torchserve.project import ROOT
+from mnist_torchserve.project import git
 from .dataset import PACKAGE, Dataset
 from .fit import Configuration
 
@@ -45,17 +44,8 @@ def _circumstances(configuration: Configuration, dataset: Dataset) -> dict[str, 
             "test": len(dataset.test.labels),
         },
         "configuration": asdict(configuration),
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", *CODE)),
+        "commit": git("rev-parse", "HEAD"),
+        "dirty": bool(git("status", "--porcelain", "--", *CODE)),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
         "machine": machine.description(),
     }
-
-
-def _git(*arguments: str) -> str:
-    """What git answers, or nothing outside a repository."""
-    try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip()

@@ -2,59 +2,27 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from os import environ
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from mnist_torchserve.benchmark import report, wrk
-from mnist_torchserve.benchmark.measurement import (
-    CONNECTIONS,
-    FASTAPI,
-    FORWARD_SIZES,
-    OURS,
-    PLAIN,
-    ROWS,
-    Measurement,
-    Point,
-)
-
-bodies = [json.dumps({"data": [n] * 784}).encode() for n in range(50)]
-received: set[bytes] = set()
+from mnist_torchserve.benchmark import measurement, report, wrk
+from mnist_torchserve.benchmark.measurement import FASTAPI, OURS, PLAIN, ROWS, Measurement, Point
+from mnist_torchserve.contract import blank
+from tests.support import programs, stub
 
 
-class RefusingHandler(BaseHTTPRequestHandler):
-    """Refuses every fifth payload."""
+def test_wrk_sends_every_payload_and_counts_refusals(tmp_path: Path) -> None:
+    programs.installed("wrk")
+    bodies = [json.dumps(blank(n)).encode() for n in range(50)]
+    received: set[bytes] = set()
 
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+    def refuse_every_fifth(_: str, body: bytes) -> tuple[int, None]:
         received.add(body)
-        self.send_response(422 if bodies.index(body) % 5 == 0 else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        return 422 if bodies.index(body) % 5 == 0 else 200, None
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def stub() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), RefusingHandler) as server:
-        Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-def test_wrk_sends_every_payload_and_counts_refusals(stub: str, tmp_path: Path) -> None:
-    if shutil.which("wrk") is None and "CI" not in environ:
-        pytest.skip("wrk is not installed (apt-get install wrk)")
     wrk.write_payloads(tmp_path / "payloads", bodies)
-    result = wrk.run(stub, tmp_path / "payloads", "application/json", connections=2, seconds=1)
+    with stub.running(refuse_every_fifth) as service:
+        result = wrk.run(service.url, tmp_path / "payloads", "application/json", connections=2, seconds=1)
     assert received == set(bodies)
     assert result.refused / result.requests == pytest.approx(0.2, abs=0.02)
     assert result.failed == 0
@@ -70,7 +38,7 @@ def figures(ours: float, fastapi: float) -> Measurement:
             results = [wrk.Result(int(rate * drift), 1.0, 1.0, 2.0, 0, 0) for drift in (1, 2)]
             points[row.name, connections] = Point(results, [0.001, 0.002])
     names = {row.name: 1.0 for row in ROWS}
-    forward = {("onnxruntime-cpu", size): size * 1e-5 for size in FORWARD_SIZES}
+    forward = {("onnxruntime-cpu", size): size * 1e-5 for size in measurement.FORWARD_SIZES}
     return Measurement(points, names, dict.fromkeys(names, 2**29), in_process=50_000, forward=forward, metrics=[0.99])
 
 
@@ -87,7 +55,7 @@ def test_targets_are_met_or_missed(ours: float, met: bool) -> None:
 
 def test_page_shows_every_server_at_every_load() -> None:
     page = report.markdown(figures(12_000, 1000), "scripts/bench", "2026-01-31")
-    for connections in CONNECTIONS:
+    for connections in measurement.CONNECTIONS:
         section = page.split(f"Connections: {connections}\n")[1].split("Connections:")[0]
         for row in ROWS:
             shown = re.search(rf"^\| {re.escape(row.name)} +\|", section.split("## ")[0], re.MULTILINE)

@@ -9,6 +9,7 @@ import pytest
 import requests
 from classifier.cache import ResponseCache
 from classifier.types import Request, Response
+from mnist_torchserve.contract import blank
 from mnist_torchserve.service import Archive, TorchServe
 from mnist_torchserve.waiting import wait_until
 from tests.support.fixtures import MakeServer
@@ -75,8 +76,7 @@ def test_what_was_used_longest_ago_goes_first() -> None:
 def test_hits_are_counted_in_the_metrics(make_server: MakeServer, archive: Archive, tmp_path: Path) -> None:
     archive.variant(tmp_path, minWorkers=1, maxWorkers=1, handler={"cacheSize": 10, "metricsPeriod": 1})
     with make_server(model_store=tmp_path).running() as server:
-        url = f"{server.inference_url}/predictions/mnist"
-        answers = [requests.post(url, json={"data": [0.5] * 784}, timeout=10).content for _ in range(4)]
+        answers = [requests.post(server.predict_url, json=blank(0.5), timeout=10).content for _ in range(4)]
         assert len(set(answers)) == 1
         wait_until(lambda: re.search(r"^mnist_cache_hits_total\{.*\} 3\.0$", metrics(server), re.MULTILINE), 10)
 

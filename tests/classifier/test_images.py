@@ -1,11 +1,8 @@
 """Images as people have them: each step from a file to 28×28, against MNIST's own digits and against what is known."""
 
-import io
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,26 +11,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from classifier import images
-from classifier.runtime import load
-from classifier.types import Refusal
+from classifier.runtime import Runtime
+from classifier.types import PIXELS, SIDE, Refusal
+from mnist_torchserve.client import digits
 from mnist_torchserve.gateway.demo_page import STROKES
-from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.training import image_accuracy
 from mnist_torchserve.training.dataset import Split
 from mnist_torchserve.training.image_accuracy import WAYS, Accuracy
 from tests.support.fixtures import Sample
+from tests.support.pictures import picture, saved
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
-def picture(levels: Any) -> Image.Image:
-    return Image.fromarray(np.asarray(levels, np.uint8))
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -57,28 +45,22 @@ def adam7(levels: NDArray[np.uint8]) -> bytes:
 @pytest.fixture(scope="module")
 def digit(sample: Sample) -> NDArray[np.uint8]:
     """A real 7 (28, 28), its ink light."""
-    levels: NDArray[np.uint8] = np.rint(sample[0][0] * 255).astype(np.uint8).reshape(28, 28)
-    return levels
-
-
-@pytest.fixture(scope="module")
-def probabilities() -> Callable[[Any], NDArray[np.float32]]:
-    return load(MODEL_STORE, None).probabilities
+    return digits.levels(sample[0][0]).reshape(SIDE, SIDE)
 
 
 def test_a_digit_of_mnist_comes_out_as_it_is(sample: Sample) -> None:
-    rows = np.rint(sample[0] * 255).astype(np.uint8).reshape(-1, 28, 28)
-    for expected, levels in zip(sample[0], rows, strict=True):
-        np.testing.assert_array_equal(images.read(saved(picture(levels))), expected)
-        np.testing.assert_array_equal(images.read(saved(picture(255 - levels))), expected)
+    for expected in sample[0]:
+        levels = digits.levels(expected)
+        np.testing.assert_array_equal(images.read(saved(levels)), expected)
+        np.testing.assert_array_equal(images.read(saved(255 - levels)), expected)
 
 
-def test_digits_are_read_as_well_from_files_as_from_their_floats(sample: Sample) -> None:
+def test_digits_are_read_as_well_from_files_as_from_their_floats(model: Runtime, sample: Sample) -> None:
     """A subset of the 10,000 that `scripts/evaluate --images` reads."""
-    digits = Split(np.rint(sample[0] * 255).astype(np.uint8), sample[1])
-    floats, *ways = image_accuracy.measure(load(MODEL_STORE, None), digits)
+    split = Split(digits.levels(sample[0]), sample[1])
+    floats, *ways = image_accuracy.measure(model, split)
     assert {(way.saved.kind, way.saved.paper, way.saved.side) for way in ways if way.saved} >= {
-        ("PNG", paper, side) for paper in ("black", "white") for side in (28, 56, 200)
+        ("PNG", paper, side) for paper in ("black", "white") for side in (SIDE, 56, 200)
     }
     assert [way for way in ways if way.accuracy < floats.accuracy - 0.003] == []
 
@@ -108,15 +90,15 @@ def test_photographs_are_turned_upright(digit: NDArray[np.uint8], orientation: i
 
 
 def test_interlaced_files_are_read(digit: NDArray[np.uint8]) -> None:
-    opened = images.open_image(png(28, 28, adam7(digit), interlace=1))
+    opened = images.open_image(png(SIDE, SIDE, adam7(digit), interlace=1))
     np.testing.assert_array_equal(np.asarray(opened), digit)
-    progressive = saved(picture(digit), "JPEG", progressive=True, quality=95)
+    progressive = saved(digit, "JPEG", progressive=True, quality=95)
     assert np.abs(np.asarray(images.open_image(progressive), int) - digit).max() <= 24
 
 
 def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
     plain = picture(digit)
-    red = Image.merge("RGB", [plain, Image.new("L", (28, 28)), Image.new("L", (28, 28))])
+    red = Image.merge("RGB", [plain, Image.new("L", (SIDE, SIDE)), Image.new("L", (SIDE, SIDE))])
     sixteen = (digit.astype(int) * 256 + 77).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in sixteen)
     grey = {
@@ -125,7 +107,7 @@ def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
             "grey": saved(plain),
             "colour": saved(plain.convert("RGB")),
             "palette": saved(plain.convert("P")),
-            "16 bits": png(28, 28, rows, bits=16),
+            "16 bits": png(SIDE, SIDE, rows, bits=16),
             "CMYK": saved(plain.convert("CMYK"), "JPEG", quality=100),
             "opaque": saved(plain.convert("RGBA")),
         }.items()
@@ -139,12 +121,12 @@ def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
 
 
 def test_transparency_is_paper(digit: NDArray[np.uint8]) -> None:
-    nothing = np.zeros((28, 28, 4), np.uint8)
+    nothing = np.zeros((SIDE, SIDE, 4), np.uint8)
     for ink in (0, 255):  # a drawing on nothing, by a black or a white pen
         drawing = nothing.copy()
         drawing[..., :3], drawing[..., 3] = ink, digit
         np.testing.assert_allclose(images.read(saved(Image.fromarray(drawing))), digit.ravel() / 255, atol=0.01)
-    sheet = np.dstack([255 - digit] * 3 + [np.full((28, 28), 255, np.uint8)])
+    sheet = np.dstack([255 - digit] * 3 + [np.full((SIDE, SIDE), 255, np.uint8)])
     sheet[:3, :3] = 0  # a corner cut off a white sheet
     np.testing.assert_allclose(images.read(saved(Image.fromarray(sheet))), digit.ravel() / 255, atol=0.01)
     assert not images.read(saved(Image.fromarray(nothing))).any()
@@ -187,7 +169,7 @@ def test_fit_keeps_the_aspect_ratio_and_smooths() -> None:
 def test_centre_puts_the_centre_of_mass_into_the_middle(width: int, height: int) -> None:
     ink = np.random.default_rng(width).integers(100, 256, (height, width))
     page = np.asarray(images.centre(picture(ink)), float)
-    assert page.shape == (28, 28)
+    assert page.shape == (SIDE, SIDE)
     assert page.sum() == ink.sum()
     rows, columns = np.indices(page.shape)
     for axis in (rows, columns):
@@ -198,12 +180,12 @@ def test_a_digit_anywhere_in_any_size_is_moved_to_where_mnist_has_it(digit: NDAr
     page = np.full((240, 320), 230)
     page[20:104, 200:284] -= np.asarray(picture(digit).resize((84, 84)), int) * 200 // 255
     for kind in ("PNG", "JPEG"):
-        read = images.read(saved(picture(page), kind))
+        read = images.read(saved(page, kind))
         assert np.abs(read - digit.ravel() / 255).mean() < 0.02
 
 
 @pytest.mark.parametrize("pen", [2, 12, 36])
-def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], NDArray[np.float32]], pen: int) -> None:
+def test_digits_on_a_photographed_sheet_are_read(model: Runtime, pen: int) -> None:
     """Ink on grey paper, in light that falls off by 80 levels from corner to corner, with a camera's noise."""
     down, right = np.indices((300, 300)) / 300
     light = 200 - 40 * down - 40 * right + np.random.default_rng(pen).normal(0, 4, (300, 300))
@@ -212,8 +194,8 @@ def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], 
         sheet = Image.new("L", (300, 300), 255)
         for stroke in strokes:
             ImageDraw.Draw(sheet).line([(3 * x, 3 * y) for x, y in stroke], 64, pen, joint="curve")
-        read.append(images.read(saved(picture(np.clip(light * np.asarray(sheet) / 255, 0, 255)), "JPEG")))
-    answers = probabilities(np.stack(read))
+        read.append(images.read(saved(np.clip(light * np.asarray(sheet) / 255, 0, 255), "JPEG")))
+    answers = model.probabilities(np.stack(read))
     assert answers.argmax(1).tolist() == list(STROKES)
     assert answers.max(1).min() > 0.5
 
@@ -224,19 +206,17 @@ def test_digits_on_a_photographed_sheet_are_read(probabilities: Callable[[Any], 
 def test_any_shape_is_answered(width: int, height: int) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (height, width))
     for one in (levels, np.zeros_like(levels)):
-        read = images.read(saved(picture(one)))
-        assert read.shape == (784,)
+        read = images.read(saved(one))
+        assert read.shape == (PIXELS,)
         assert read.dtype == np.float32
         assert ((read >= 0) & (read <= 1)).all()
 
 
 @pytest.mark.parametrize("level", [0, 90, 255])
-def test_a_blank_page_is_answered_with_low_confidence(
-    probabilities: Callable[[Any], NDArray[np.float32]], level: int
-) -> None:
+def test_a_blank_page_is_answered_with_low_confidence(model: Runtime, level: int) -> None:
     read = images.read(saved(Image.new("L", (100, 80), level)))
     assert not read.any()
-    assert probabilities(read[None]).max() < 0.2
+    assert model.probabilities(read[None]).max() < 0.2
 
 
 PLAIN = Image.linear_gradient("L").resize((40, 40))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from classifier import batch
 from classifier.batch import Batch
-from classifier.types import Model, BadInput, Request
+from classifier.types import PIXELS, Model, Refusal, Request
 from mnist_torchserve.contract import BAD_INPUTS, BadInput
 from tests.support.json_values import json_values
 
@@ -32,7 +32,7 @@ def decode(body: bytes, media_type: str = JSON) -> NDArray[np.float32]:
 
 
 def test_json_becomes_the_float32_nearest_to_its_numbers() -> None:
-    values = np.random.default_rng(0).random(784)
+    values = np.random.default_rng(0).random(PIXELS)
     decoded = decode(json.dumps({"data": values.tolist()}).encode())
     assert decoded.dtype == np.float32
     np.testing.assert_array_equal(decoded, values.astype(np.float32))
@@ -44,31 +44,32 @@ def test_integers_and_further_keys_are_accepted() -> None:
 
 
 def test_last_of_two_values_for_a_key_counts() -> None:
-    first, last = json.dumps([0] * 784).encode(), json.dumps([1] * 784).encode()
-    np.testing.assert_array_equal(decode(b'{"data": %s, "data": %s}' % (first, last)), np.ones(784))
-    with pytest.raises(BadInput, match="Expected `array`, got `null`"):
+    first, last = json.dumps([0] * PIXELS).encode(), json.dumps([1] * PIXELS).encode()
+    np.testing.assert_array_equal(decode(b'{"data": %s, "data": %s}' % (first, last)), np.ones(PIXELS))
+    with pytest.raises(Refusal, match="Expected `array`, got `null`"):
         decode(b'{"data": %s, "data": null}' % first)
 
 
 def test_byte_order_mark_is_passed_over() -> None:
+    inked = json.dumps([1] * PIXELS).encode()
     for body in (b'{"data": %s}', b'{"id": 7, "data": %s}'):
-        np.testing.assert_array_equal(decode(b"\xef\xbb\xbf" + body % json.dumps([1] * 784).encode()), np.ones(784))
+        np.testing.assert_array_equal(decode(b"\xef\xbb\xbf" + body % inked), np.ones(PIXELS))
 
 
 def test_bytes_are_grey_levels() -> None:
-    grey = np.arange(784, dtype=np.uint16).astype(np.uint8)
+    grey = np.arange(PIXELS, dtype=np.uint16).astype(np.uint8)
     np.testing.assert_array_equal(decode(grey.tobytes(), BINARY), grey / np.float32(255))
 
 
 def test_little_endian_floats_are_taken_as_they_are() -> None:
-    values = np.linspace(0, 1, 784, dtype="<f4")
+    values = np.linspace(0, 1, PIXELS, dtype="<f4")
     np.testing.assert_array_equal(decode(values.tobytes(), BINARY), values)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e-6, 1.001])
 def test_binary_floats_are_checked_like_json(value: float) -> None:
-    body = struct.pack("<784f", *[0.0] * 783, value)
-    with pytest.raises(BadInput, match=r"from 0 to 1.*\$\.data\[783\]") as caught:
+    body = struct.pack("<784f", *[0.0] * (PIXELS - 1), value)
+    with pytest.raises(Refusal, match=r"from 0 to 1.*\$\.data\[783\]") as caught:
         decode(body, BINARY)
     assert caught.value.status == 422
 
@@ -82,8 +83,8 @@ def test_contract_table(refusal: BadInput) -> None:
 
 
 def test_bad_requests_leave_their_neighbours_alone() -> None:
-    good = np.random.default_rng(1).random((3, 784)).astype(np.float32)
-    bodies = [good[0].tobytes(), b"short", good[1].tobytes(), np.full(784, 7, "<f4").tobytes(), good[2].tobytes()]
+    good = np.random.default_rng(1).random((3, PIXELS)).astype(np.float32)
+    bodies = [good[0].tobytes(), b"short", good[1].tobytes(), np.full(PIXELS, 7, "<f4").tobytes(), good[2].tobytes()]
     found = read(*((body, BINARY) for body in bodies))
     np.testing.assert_array_equal(found.pixels[[0, 2, 4]], good)
     assert sorted(found.refusals) == [1, 3]
@@ -91,13 +92,13 @@ def test_bad_requests_leave_their_neighbours_alone() -> None:
 
 
 almost_payloads = st.builds(
-    lambda values, repeats, tail: json.dumps({"data": (values * repeats)[:784] + tail}).encode(),
+    lambda values, repeats, tail: json.dumps({"data": (values * repeats)[:PIXELS] + tail}).encode(),
     st.lists(st.floats(-0.5, 1.5) | st.integers(-1, 2) | json_values, min_size=1, max_size=28),
-    st.sampled_from([1, 28, 784]),
+    st.sampled_from([1, 28, PIXELS]),
     st.lists(st.floats(), max_size=1),
 )
 bodies = st.binary(max_size=64) | json_values.map(lambda value: json.dumps(value).encode()) | almost_payloads
-binaries = st.binary(min_size=784, max_size=784) | st.binary(min_size=3136, max_size=3136)
+binaries = st.binary(min_size=PIXELS, max_size=PIXELS) | st.binary(min_size=4 * PIXELS, max_size=4 * PIXELS)
 
 
 @given(
@@ -110,7 +111,7 @@ binaries = st.binary(min_size=784, max_size=784) | st.binary(min_size=3136, max_
 @example((b'{"x": NaN, "data": [' + b"9" * 400 + b"]}", JSON))
 @example((b"\xef\xbb\xbf{}", JSON))
 @example((b"\x1f\x8b", JSON))
-@example((b'{"data": "' + b"7" * 784 + b'"}', JSON))
+@example((b'{"data": "' + b"7" * PIXELS + b'"}', JSON))
 def test_any_bytes_give_pixels_or_a_refusal_from_the_table(request_: tuple[bytes, str]) -> None:
     try:
         pixels = decode(*request_)
@@ -120,14 +121,14 @@ def test_any_bytes_give_pixels_or_a_refusal_from_the_table(request_: tuple[bytes
         assert shown["code"] == error.status
         assert shown["message"] == str(error)
     else:
-        assert pixels.shape == (784,)
+        assert pixels.shape == (PIXELS,)
         assert pixels.dtype == np.float32
         assert ((pixels >= 0) & (pixels <= 1)).all()
 
 
 @given(almost_payloads)
-@example(json.dumps({"data": [[0.5]] * 784}).encode())
-@example(json.dumps({"data": [2**70] * 784}).encode())
+@example(json.dumps({"data": [[0.5]] * PIXELS}).encode())
+@example(json.dumps({"data": [2**70] * PIXELS}).encode())
 def test_a_further_key_changes_nothing(body: bytes) -> None:
     found = read((body, JSON), (body[:-1] + b', "id": 7}', JSON))
     np.testing.assert_array_equal(found.pixels[0], found.pixels[1])
@@ -137,5 +138,5 @@ def test_a_further_key_changes_nothing(body: bytes) -> None:
 @given(st.lists(st.floats(-0.1, 1.1) | st.sampled_from([0, 1]), min_size=1, max_size=9))
 def test_exactly_the_numbers_in_range_are_accepted(values: list[float]) -> None:
     in_range = all(0 <= np.float32(value) <= 1 for value in values)
-    body = json.dumps({"data": [*values, *[0] * (784 - len(values))]}).encode()
+    body = json.dumps({"data": [*values, *[0] * (PIXELS - len(values))]}).encode()
     assert bool(read((body, JSON)).refusals) is not in_range

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from classifier import batch
-from classifier.types import CLASSES, PIXELS, Model, Request
+from classifier.types import CLASSES, PIXELS, SIDE, Model, Request
 from tests.support.json_values import json_values
 
 MODEL = Model("mnist", "1.0")
@@ -50,7 +50,7 @@ def test_media_type_is_honoured_whatever_the_body_is(body: bytes, media_type: st
     assert (refused, document["code"]) == (status, status)
 
 
-@pytest.mark.parametrize("body", [V1, b'{"instances": [', b'{"data": []}', b"{}", b"{" + bytes(784)])
+@pytest.mark.parametrize("body", [V1, b'{"instances": [', b'{"data": []}', b"{}", b"{" + bytes(PIXELS)])
 def test_bytes_of_another_length_are_refused_as_bytes(body: bytes) -> None:
     status, document = respond(body, "application/octet-stream")
     assert status == 422
@@ -84,7 +84,7 @@ images = st.builds(
     lambda numbers, length: (numbers * PIXELS)[:length], st.lists(json_values, min_size=1, max_size=3), st.just(PIXELS)
 )
 tensors_ = st.fixed_dictionaries(
-    {"shape": st.sampled_from([[1, 784], [784], [1, 28, 28]]) | json_values},
+    {"shape": st.sampled_from([[1, PIXELS], [PIXELS], [1, SIDE, SIDE]]) | json_values},
     optional={
         "datatype": st.sampled_from(["FP32", "UINT8"]) | json_values,
         "data": images | json_values,
@@ -98,7 +98,7 @@ documents = st.dictionaries(st.sampled_from(["id", "outputs", "parameters"]), js
     documents,
     st.tuples(st.just("instances"), st.lists(images | json_values, max_size=3) | json_values)
     | st.tuples(st.just("inputs"), st.lists(tensors_, max_size=2) | json_values),
-    st.sampled_from([b"", b"\0" * 784, b"}", b"\xff"]),
+    st.sampled_from([b"", b"\0" * PIXELS, b"}", b"\xff"]),
 )
 def test_any_request_is_answered_or_refused_and_harms_no_neighbour(
     document: dict[str, Any], member: tuple[str, Any], rest: bytes

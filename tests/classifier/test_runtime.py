@@ -6,52 +6,37 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from numpy.typing import NDArray
-from classifier import network, runtime
-from mnist_torchserve.client import digits
+from classifier import runtime
+from classifier.runtime import Runtime, WeightsError
+from classifier.types import CLASSES, PIXELS, Pixels
 from mnist_torchserve.project import MODEL_STORE
-
-Floats = NDArray[np.float32]
-
-
-@pytest.fixture(scope="module")
-def onnx_runtime() -> runtime.Runtime:
-    return runtime.load(MODEL_STORE, gpu_id=None)
+from tests.support import oracle
+from tests.support.fixtures import Sample
 
 
-@pytest.fixture(scope="module")
-def pixels() -> Floats:
-    return digits.sample()[0].astype(np.float32) / np.float32(255)
+@pytest.fixture
+def pixels(sample: Sample) -> Pixels:
+    return sample[0]
 
 
-def torch_probabilities(pixels: Floats) -> Floats:
-    """The oracle: the network and weights in plain torch, without runtime.py."""
-    saved = torch.load(MODEL_STORE / "mnist.pt", weights_only=True)
-    oracle = network.DigitNetwork().eval()
-    oracle.load_state_dict(saved["state_dict"])
-    with torch.inference_mode():
-        result: Floats = oracle(torch.from_numpy(pixels)).softmax(1)[:, :10].numpy()
-    return result
-
-
-def test_onnx_runtime_answers_as_torch_does(onnx_runtime: runtime.Runtime, pixels: Floats) -> None:
-    answers = onnx_runtime.probabilities(pixels)
+def test_onnx_runtime_answers_as_torch_does(model: Runtime, pixels: Pixels) -> None:
+    answers = model.probabilities(pixels)
     assert answers.dtype == np.float32
-    assert answers.shape == (500, 10)
-    np.testing.assert_allclose(answers, torch_probabilities(pixels), rtol=0, atol=1e-5)
+    assert answers.shape == (500, CLASSES)
+    np.testing.assert_allclose(answers, oracle.probabilities(pixels), rtol=0, atol=1e-5)
 
 
-def test_torch_runtime_answers_as_torch_does(pixels: Floats) -> None:
+def test_torch_runtime_answers_as_torch_does(pixels: Pixels) -> None:
     on_cpu = runtime.TorchRuntime(MODEL_STORE / "mnist.pt", "cpu")
     assert on_cpu.name == "torch-cpu"
-    np.testing.assert_allclose(on_cpu.probabilities(pixels), torch_probabilities(pixels), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(on_cpu.probabilities(pixels), oracle.probabilities(pixels), rtol=0, atol=1e-6)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
-def test_gpu_answers_as_torch_does(pixels: Floats) -> None:
+def test_gpu_answers_as_torch_does(pixels: Pixels) -> None:
     on_gpu = runtime.load(MODEL_STORE, gpu_id=0)
     assert on_gpu.name == "torch-cuda:0"
-    np.testing.assert_allclose(on_gpu.probabilities(pixels), torch_probabilities(pixels), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(on_gpu.probabilities(pixels), oracle.probabilities(pixels), rtol=0, atol=1e-4)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
@@ -59,14 +44,14 @@ def test_worker_with_a_gpu_id_but_no_gpu_runs_on_the_cpu() -> None:
     assert runtime.load(MODEL_STORE, gpu_id=0).name == "onnxruntime-cpu"
 
 
-def test_both_files_tell_the_same_story(onnx_runtime: runtime.Runtime) -> None:
-    assert onnx_runtime.metadata == runtime.TorchRuntime(MODEL_STORE / "mnist.pt", "cpu").metadata
+def test_both_files_tell_the_same_story(model: Runtime) -> None:
+    assert model.metadata == runtime.TorchRuntime(MODEL_STORE / "mnist.pt", "cpu").metadata
 
 
-def test_answer_does_not_depend_on_the_batch(onnx_runtime: runtime.Runtime, pixels: Floats) -> None:
-    alone = np.concatenate([onnx_runtime.probabilities(image[None]) for image in pixels[:40]])
+def test_answer_does_not_depend_on_the_batch(model: Runtime, pixels: Pixels) -> None:
+    alone = np.concatenate([model.probabilities(image[None]) for image in pixels[:40]])
     for size in (2, 7, 16, 40):
-        together = onnx_runtime.probabilities(pixels[:size])
+        together = model.probabilities(pixels[:size])
         np.testing.assert_allclose(together, alone[:size], rtol=0, atol=1e-6)
 
 
@@ -76,7 +61,7 @@ def test_unusable_weights_are_refused_in_one_sentence(tmp_path: Path, content: b
     path = tmp_path / ("mnist.pt" if gpu else "mnist.onnx")
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(runtime.WeightsError) as refusal:
+    with pytest.raises(WeightsError) as refusal:
         _ = runtime.TorchRuntime(path, "cpu") if gpu else runtime.OnnxRuntime(path)
     message = str(refusal.value)
     assert message.startswith(str(path))
@@ -86,15 +71,15 @@ def test_unusable_weights_are_refused_in_one_sentence(tmp_path: Path, content: b
 
 
 def test_another_network_in_mnist_pt_is_refused(tmp_path: Path) -> None:
-    other = torch.nn.Linear(784, 10)
+    other = torch.nn.Linear(PIXELS, CLASSES)
     torch.save({"state_dict": other.state_dict(), "metadata": {}}, tmp_path / "mnist.pt")
-    with pytest.raises(runtime.WeightsError, match=r"mnist\.pt does not hold the weights of network\.py"):
+    with pytest.raises(WeightsError, match=r"mnist\.pt does not hold the weights of network\.py"):
         runtime.TorchRuntime(tmp_path / "mnist.pt", "cpu")
 
 
 def test_pickled_code_in_mnist_pt_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "metadata": Path("/")}, tmp_path / "mnist.pt")
-    with pytest.raises(runtime.WeightsError, match=r"mnist\.pt does not hold"):
+    with pytest.raises(WeightsError, match=r"mnist\.pt does not hold"):
         runtime.TorchRuntime(tmp_path / "mnist.pt", "cpu")
 
 
@@ -106,10 +91,8 @@ def test_another_network_in_mnist_onnx_is_refused(tmp_path: Path) -> None:
         [tensor("pixels", onnx.TensorProto.FLOAT, ["batch", 100])],
         [tensor("probabilities", onnx.TensorProto.FLOAT, ["batch", 100])],
     )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
-    onnx.helper.set_model_props(model, {"metadata": "{}"})
-    onnx.save_model(model, tmp_path / "mnist.onnx")
-    with pytest.raises(
-        runtime.WeightsError, match=r"expected pixels \(B, 784\) and probabilities \(B, 10\), got .*100"
-    ):
+    other = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    onnx.helper.set_model_props(other, {"metadata": "{}"})
+    onnx.save_model(other, tmp_path / "mnist.onnx")
+    with pytest.raises(WeightsError, match=r"expected pixels \(B, 784\) and probabilities \(B, 10\), got .*100"):
         runtime.OnnxRuntime(tmp_path / "mnist.onnx")

@@ -16,7 +16,7 @@ import yaml
 from classifier import cache, telemetry
 from classifier.batch import read
 from classifier.telemetry import BatchRecord, Reporter
-from classifier.types import REASONS, Model, Refusal, Request, Response
+from classifier.types import CLASSES, REASONS, Model, Refusal, Request, Response
 from mnist_torchserve.project import ROOT
 
 # TorchServe 0.12.0 takes a line of a worker's log for a metric if it looks like this (its Metric.java).
@@ -28,12 +28,16 @@ LINE = re.compile(
 Series = tuple[str, frozenset[str]]  # a metric's name, and its labels as `name:value`
 
 
+@pytest.fixture
+def reporter() -> Reporter:
+    return Reporter("1.0", None)
+
+
 def reported(log: pytest.LogCaptureFixture) -> dict[Series, float]:
     """What TorchServe's counters add up to after all reports."""
     sums: dict[Series, float] = defaultdict(float)
-    for line in "\n".join(
-        record.getMessage() for record in log.records if record.name == "classifier.telemetry"
-    ).splitlines():
+    reports = [record.getMessage() for record in log.records if record.name == "classifier.telemetry"]
+    for line in "\n".join(reports).splitlines():
         match = LINE.fullmatch(line)
         assert match, line
         if match["type"] == "COUNTER":
@@ -51,16 +55,15 @@ def batches(count: int) -> list[BatchRecord]:
     made = []
     for _ in range(count):
         size = int(random.integers(1, 20))
-        probabilities = random.dirichlet(np.full(10, 0.05), size).astype(np.float32)
+        probabilities = random.dirichlet(np.full(CLASSES, 0.05), size).astype(np.float32)
         refused = np.flatnonzero(random.random(size) < 0.2).tolist()
         refusals = {index: Refusal(str(random.choice(list(REASONS))), "no") for index in refused}
-        made.append(
-            BatchRecord(probabilities, refusals, float(random.exponential(0.001)), float(random.exponential(0.005)))
-        )
+        decode, inference = (float(random.exponential(mean)) for mean in (0.001, 0.005))
+        made.append(BatchRecord(probabilities, refusals, decode, inference))
     return made
 
 
-def test_sums_are_those_of_prometheus_own_client(caplog: pytest.LogCaptureFixture) -> None:
+def test_sums_are_those_of_prometheus_own_client(reporter: Reporter, caplog: pytest.LogCaptureFixture) -> None:
     registry = prometheus_client.CollectorRegistry()
     predictions = prometheus_client.Counter("mnist_predictions", "", ["digit"], registry=registry)
     refusals = prometheus_client.Counter("mnist_refusals", "", ["status", "reason"], registry=registry)
@@ -72,7 +75,6 @@ def test_sums_are_those_of_prometheus_own_client(caplog: pytest.LogCaptureFixtur
     batch_size = histogram("mnist_batch_size", telemetry.BATCH_SIZE)
     decode = histogram("mnist_decode_seconds", telemetry.SECONDS)
     inference = histogram("mnist_inference_seconds", telemetry.SECONDS)
-    reporter = Reporter("1.0", None)
     for number, batch in enumerate(batches(200)):
         reporter.observe(batch)
         for index, row in enumerate(batch.probabilities):
@@ -98,8 +100,7 @@ def test_sums_are_those_of_prometheus_own_client(caplog: pytest.LogCaptureFixtur
     assert reported(caplog) == pytest.approx(expected)
 
 
-def test_every_series_is_there_before_its_first_event(caplog: pytest.LogCaptureFixture) -> None:
-    reporter = Reporter("1.0", None)
+def test_every_series_is_there_before_its_first_event(reporter: Reporter, caplog: pytest.LogCaptureFixture) -> None:
     reporter.start(period=3600)
     before = reported(caplog)
     assert set(before.values()) == {0}
@@ -109,8 +110,10 @@ def test_every_series_is_there_before_its_first_event(caplog: pytest.LogCaptureF
     assert set(reported(caplog)) == set(before)
 
 
-def test_torchserve_is_told_of_the_same_metrics_with_the_same_labels(caplog: pytest.LogCaptureFixture) -> None:
-    Reporter("1.0", None).start(period=3600)
+def test_torchserve_is_told_of_the_same_metrics_with_the_same_labels(
+    reporter: Reporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    reporter.start(period=3600)
     lines = [LINE.fullmatch(line) for record in caplog.records for line in record.getMessage().splitlines()]
     sent = {
         (line["name"], line["type"].lower(), tuple(re.findall(r"(\w+):", line["labels"]))) for line in lines if line
@@ -121,8 +124,8 @@ def test_torchserve_is_told_of_the_same_metrics_with_the_same_labels(caplog: pyt
     }
 
 
-def test_idle_worker_only_says_that_it_lives(caplog: pytest.LogCaptureFixture) -> None:
-    Reporter("1.0", None).report()
+def test_idle_worker_only_says_that_it_lives(reporter: Reporter, caplog: pytest.LogCaptureFixture) -> None:
+    reporter.report()
     [record] = caplog.records
     names = [match["name"] for line in record.getMessage().splitlines() if (match := LINE.fullmatch(line))]
     assert sorted(names) == [
@@ -144,13 +147,12 @@ def test_cache_hits_are_those_since_the_last_report(caplog: pytest.LogCaptureFix
     assert reported(caplog) == {series("mnist_cache_hits_total", "model_version:1.0"): 3}
 
 
-def test_no_word_of_a_client_is_in_a_metric(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_word_of_a_client_is_in_a_metric(reporter: Reporter, caplog: pytest.LogCaptureFixture) -> None:
     hostile = b'{"data": ["[METRICS]x.Count:1|#|#type:COUNTER|#hostname:h,1\\n"]}'
     requests = [(hostile, "application/json"), (hostile, "[METRICS]x/y"), (b"{[METRICS]}", "")]
     refusals = read([Request(*each) for each in requests], Model("", "")).refusals
     assert len(refusals) == 3
-    reporter = Reporter("1.0", None)
-    reporter.observe(BatchRecord(np.zeros((3, 10), np.float32), refusals, 0, 0))
+    reporter.observe(BatchRecord(np.zeros((3, CLASSES), np.float32), refusals, 0, 0))
     reporter.report()
     version = "model_version:1.0"
     assert {each for each in reported(caplog) if each[0] == "mnist_refusals_total"} == {
@@ -160,11 +162,10 @@ def test_no_word_of_a_client_is_in_a_metric(caplog: pytest.LogCaptureFixture) ->
     }
 
 
-def test_refused_body_is_not_kept() -> None:
-    reporter = Reporter("1.0", None)
+def test_refused_body_is_not_kept(reporter: Reporter) -> None:
     refusals = read([Request(b"{" + b" " * 60_000, "application/json")], Model("", "")).refusals
     refusal = weakref.ref(refusals[0])
-    reporter.observe(BatchRecord(np.zeros((1, 10), np.float32), refusals, 0, 0))
+    reporter.observe(BatchRecord(np.zeros((1, CLASSES), np.float32), refusals, 0, 0))
     del refusals
     gc.collect()
     assert refusal() is None, "its traceback holds the body"

@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
+from classifier.types import SIDE
 from mnist_torchserve.client import digits, files
+from mnist_torchserve.client.digits import Levels
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway
+from tests.support.pictures import picture, saved
 from tests.support.secrets import write_secret
 
-Levels = NDArray[np.uint8]
+KEY = "a-key-of-the-tests"
+
+Real = tuple[Levels, list[int]]  # digits (3, 784), and what they show
 
 
 def predict(*arguments: str | Path, given: bytes = b"", **variables: str) -> tuple[int, str, str]:
@@ -36,31 +39,22 @@ def lines(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-def png(levels: Levels, side: int = 28) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(levels.reshape(28, 28)).resize((side, side)).save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.fixture(scope="module")
-def real() -> tuple[Levels, list[int]]:
-    """Three real digits (3, 784) and what they show."""
+def real() -> Real:
     pixels, labels = digits.sample()
     return pixels[:3], labels[:3].tolist()
 
 
-def test_every_kind_of_file_is_predicted_and_shown(
-    node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
-) -> None:
+def test_every_kind_of_file_is_predicted_and_shown(node: TorchServe, real: Real, tmp_path: Path) -> None:
     pixels, labels = real
-    (tmp_path / "a.png").write_bytes(png(255 - pixels[0]))
-    Image.fromarray(255 - pixels[1].reshape(28, 28)).resize((200, 200)).save(tmp_path / "b.jpg")
-    np.save(tmp_path / "c.npy", pixels[2].reshape(28, 28) / 255)
+    (tmp_path / "a.png").write_bytes(saved(255 - pixels[0]))
+    picture(255 - pixels[1]).resize((200, 200)).save(tmp_path / "b.jpg")
+    np.save(tmp_path / "c.npy", pixels[2].reshape(SIDE, SIDE) / 255)
     (tmp_path / "d.json").write_text(json.dumps({"data": (pixels[0] / 255).tolist()}))
     files = [tmp_path / name for name in ("a.png", "b.jpg", "c.npy", "d.json")]
     code, output, complaints = predict("--url", node.predict_url, *files)
     assert (code, complaints) == (0, "")
-    shown = "\n".join(line[:28].rstrip() for line in output.splitlines())
+    shown = "\n".join(line[:SIDE].rstrip() for line in output.splitlines())
     for image in (pixels[0], pixels[2]):
         assert digits.draw(image) in shown
     answers = [int(line.split("prediction")[1]) for line in output.splitlines() if "prediction" in line]
@@ -68,27 +62,22 @@ def test_every_kind_of_file_is_predicted_and_shown(
     assert output.splitlines()[-1] == "4 of 4 images predicted."
 
 
-def test_colours_show_two_pixels_in_a_character(
-    node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
-) -> None:
-    (tmp_path / "a.png").write_bytes(png(real[0][0]))
+def test_colours_show_two_pixels_in_a_character(node: TorchServe, real: Real, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(saved(real[0][0]))
     url = ("--url", node.predict_url)
     code, output, _ = predict(*url, tmp_path / "a.png", FORCE_COLOR="1", COLORTERM="truecolor", TERM="xterm-256color")
     assert code == 0
     cells = re.findall(r"38;2;(\d+);\d+;\d+;48;2;(\d+);\d+;\d+m(▀+)", output)
     greys = [[int(top), int(bottom)] for top, bottom, run in cells for _ in run]
-    np.testing.assert_array_equal(np.array(greys).reshape(14, 28, 2).swapaxes(1, 2).reshape(-1), real[0][0])
+    np.testing.assert_array_equal(np.array(greys).reshape(14, SIDE, 2).swapaxes(1, 2).reshape(-1), real[0][0])
 
 
-def test_several_images_in_a_file_are_lines_of_json(
-    node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
-) -> None:
+def test_several_images_in_a_file_are_lines_of_json(node: TorchServe, real: Real, tmp_path: Path) -> None:
     pixels, labels = real
     np.save(tmp_path / "several.npy", pixels)
     instances = {"instances": [(pixels[0] / 255).tolist(), [0.0], (pixels[2] / 255).tolist()]}
-    code, output, _ = predict(
-        "--json", "--url", node.predict_url, tmp_path / "several.npy", "-", given=json.dumps(instances).encode()
-    )
+    given = json.dumps(instances).encode()
+    code, output, _ = predict("--json", "--url", node.predict_url, tmp_path / "several.npy", "-", given=given)
     assert code == 1
     found = lines(output)
     assert [(line["file"], line["image"]) for line in found] == [
@@ -100,9 +89,9 @@ def test_several_images_in_a_file_are_lines_of_json(
     assert "Expected 784 numbers, got 1 - at `$.instances[1]`" in found[4]["message"]
 
 
-def test_arrays_of_bytes_and_of_floats_are_the_same_image(real: tuple[Levels, list[int]]) -> None:
-    floats = real[0].astype(np.float32) / np.float32(255)
-    for array in (real[0], real[0].astype(np.int64).reshape(3, 28, 28), floats, floats.astype(np.float64)):
+def test_arrays_of_bytes_and_of_floats_are_the_same_image(real: Real) -> None:
+    floats = digits.floats(real[0])
+    for array in (real[0], real[0].astype(np.int64).reshape(3, SIDE, SIDE), floats, floats.astype(np.float64)):
         file = io.BytesIO()
         np.save(file, array)
         np.testing.assert_array_equal(files.read(file.getvalue()), floats)
@@ -119,11 +108,11 @@ def test_arrays_of_bytes_and_of_floats_are_the_same_image(real: tuple[Levels, li
     ],
 )
 def test_unreadable_file_does_not_keep_the_others_from_their_answer(
-    node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path, content: bytes | None, words: str
+    node: TorchServe, real: Real, tmp_path: Path, content: bytes | None, words: str
 ) -> None:
     if content is not None:
         (tmp_path / "bad").write_bytes(content)
-    (tmp_path / "good").write_bytes(png(real[0][0], 56))
+    (tmp_path / "good").write_bytes(saved(picture(real[0][0]).resize((56, 56))))
     code, output, complaints = predict("--url", node.predict_url, "--json", tmp_path / "bad", tmp_path / "good")
     assert (code, complaints) == (1, "")
     bad, good = lines(output)
@@ -132,16 +121,14 @@ def test_unreadable_file_does_not_keep_the_others_from_their_answer(
 
 
 def test_key_comes_from_the_environment(
-    make_gateway: MakeGateway, node: TorchServe, real: tuple[Levels, list[int]], tmp_path: Path
+    make_gateway: MakeGateway, node: TorchServe, real: Real, tmp_path: Path
 ) -> None:
-    write_secret(tmp_path / "keys", "a-key-of-the-tests")
+    write_secret(tmp_path / "keys", KEY)
     with make_gateway(node, keys=str(tmp_path / "keys")).running() as gateway:
-        code, output, _ = predict("--json", "--url", gateway.url, "-", given=png(real[0][0]))
+        code, output, _ = predict("--json", "--url", gateway.url, "-", given=saved(real[0][0]))
         assert (code, lines(output)[0]["code"]) == (1, 401)
         assert "x-api-key" in lines(output)[0]["message"]
-        code, output, _ = predict(
-            "--json", "--url", gateway.url, "-", given=png(real[0][0]), API_KEY="a-key-of-the-tests"
-        )
+        code, output, _ = predict("--json", "--url", gateway.url, "-", given=saved(real[0][0]), API_KEY=KEY)
         assert (code, lines(output)[0]["prediction"]) == (0, real[1][0])
 
 

@@ -3,31 +3,17 @@
 import re
 import signal
 import socket
-import time
 
 import psutil
 import pytest
+from mnist_torchserve.ports import is_taken
 from tests.support.checkout import Checkout
-
-
-def wait_for_output(checkout: Checkout, words: str) -> None:
-    deadline = time.monotonic() + 90
-    while words not in checkout.output():
-        assert time.monotonic() < deadline, checkout.output()
-        time.sleep(0.05)
+from tests.support.workers import have_ended
 
 
 def assert_gone(checkout: Checkout, family: list[psutil.Process]) -> None:
-    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
-    for port in checkout.server.ports:
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def family_of(checkout: Checkout) -> list[psutil.Process]:
-    jvm = checkout.server.process()
-    assert jvm is not None
-    return [jvm, *jvm.children(recursive=True)]
+    assert have_ended(family)
+    assert not any(map(is_taken, checkout.server.ports))
 
 
 def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> None:
@@ -47,7 +33,7 @@ def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> No
     assert code == 1
     assert "Already running: TorchServe, process" in output
 
-    family = family_of(checkout)
+    family = checkout.server.family()
     assert len(family) >= 3  # the JVM and two workers
     code, output = checkout.run("scripts/stop")
     assert (code, output) == (0, "The service has ended; its ports are free.\n")
@@ -60,8 +46,8 @@ def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> No
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
 def test_service_in_the_foreground_ends_without_a_trace(checkout: Checkout, signal_: signal.Signals) -> None:
     process = checkout.popen("scripts/serve")
-    wait_for_output(checkout, "Ctrl-C ends it")
-    family = family_of(checkout)
+    checkout.wait_for_output("Ctrl-C ends it")
+    family = checkout.server.family()
     process.send_signal(signal_)
     assert process.wait(30) == 0
     assert checkout.output().endswith("The service has ended; its ports are free.\n")

@@ -12,7 +12,7 @@ import requests
 from numpy.typing import NDArray
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
-from mnist_torchserve.contract import TIMEOUT, Deployment
+from mnist_torchserve.contract import PIXELS, TIMEOUT, Deployment
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import MakeGateway, Sample
 from tests.support.secrets import write_secret
@@ -63,7 +63,7 @@ def assert_answers(result: InferResult, expected: Answers) -> None:
 def test_v1_answers_each_instance_by_itself(deployment: Deployment, sample: Sample, expected: Answers) -> None:
     rows = sample[0][:4]
     forms = [rows[0].tolist(), rows[1].reshape(28, 28).tolist(), {"data": rows[2].tolist()}]
-    bad = [rows[3].tolist()[1:], [[0.0] * 28] * 27, {"image": []}, [*[0] * 783, 7], "seven"]
+    bad = [rows[3].tolist()[1:], [[0.0] * 28] * 27, {"image": []}, [*[0] * (PIXELS - 1), 7], "seven"]
     response = v1(deployment, {"instances": [bad[0], *forms, *bad[1:]]})
     assert response.status_code == 200
     first, *rest = response.json()["predictions"]
@@ -96,15 +96,15 @@ def test_v1_refuses_what_is_no_list_of_images(deployment: Deployment) -> None:
 
 
 def test_request_with_no_good_image_is_refused(deployment: Deployment, triton: InferenceServerClient) -> None:
-    response = v1(deployment, {"instances": [[0.0] * 783, [2.0] * 784]})
+    response = v1(deployment, {"instances": [[0.0] * (PIXELS - 1), [2.0] * PIXELS]})
     assert (response.status_code, response.json()["code"]) == (422, 422)
     assert "Expected 784 numbers, got 783 - at `$.instances[0]`" in response.json()["error"]
     with pytest.raises(InferenceServerException, match=r"got 7 - at `\$\.inputs\[0\]\.data\[0\]\[0\]`") as caught:
-        infer(deployment, triton, np.full((1, 784), 7, np.float32))
+        infer(deployment, triton, np.full((1, PIXELS), 7, np.float32))
     assert caught.value.status() == "422"
 
 
-@pytest.mark.parametrize("shape", [(4, 784), (4, 28, 28), (4, 1, 28, 28)])
+@pytest.mark.parametrize("shape", [(4, PIXELS), (4, 28, 28), (4, 1, 28, 28)])
 @pytest.mark.parametrize("binary_data", [False, True], ids=["JSON", "binary"])
 @pytest.mark.parametrize("datatype", ["FP32", "UINT8"])
 def test_v2_answers_tensors(
@@ -154,24 +154,24 @@ def test_v2_tells_which_image_it_cannot_answer(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"shape": [1, 783]}, "Expected the shape"),
-        ({"shape": [0, 784]}, "Expected the shape"),
-        ({"shape": [65, 784]}, "n from 1 to 64"),
-        ({"shape": [-1, -784]}, "Expected the shape"),
-        ({"shape": [2, 784]}, "Expected 1568 values"),
-        ({"shape": [[784]]}, "`$.inputs[0].shape[0]`"),
+        ({"shape": [1, PIXELS - 1]}, "Expected the shape"),
+        ({"shape": [0, PIXELS]}, "Expected the shape"),
+        ({"shape": [65, PIXELS]}, "n from 1 to 64"),
+        ({"shape": [-1, -PIXELS]}, "Expected the shape"),
+        ({"shape": [2, PIXELS]}, "Expected 1568 values"),
+        ({"shape": [[PIXELS]]}, "`$.inputs[0].shape[0]`"),
         ({"datatype": "FP64"}, "'FP64' - at `$.inputs[0].datatype`"),
-        ({"datatype": "UINT8", "data": [256] * 784}, "<= 255 - at `$.inputs[0].data[0]`"),
-        ({"datatype": "UINT8", "data": [0.5] * 784}, "Expected `int`"),
-        ({"data": ["0"] * 784}, "got `str` - at `$.inputs[0].data[0]`"),
-        ({"data": [[0] * 784, 0]}, "Expected `array`, got `int` - at `$.inputs[0].data[1]`"),
+        ({"datatype": "UINT8", "data": [256] * PIXELS}, "<= 255 - at `$.inputs[0].data[0]`"),
+        ({"datatype": "UINT8", "data": [0.5] * PIXELS}, "Expected `int`"),
+        ({"data": ["0"] * PIXELS}, "got `str` - at `$.inputs[0].data[0]`"),
+        ({"data": [[0] * PIXELS, 0]}, "Expected `array`, got `int` - at `$.inputs[0].data[1]`"),
         ({"data": []}, "got 0 - at `$.inputs[0].data`"),
         ({"data": None}, "field `data` - at `$.inputs[0]`"),
-        ({"data": None, "parameters": {"binary_data_size": 784}}, "784, whole FP32 bytes behind the JSON, got 0"),
+        ({"data": None, "parameters": {"binary_data_size": PIXELS}}, "784, whole FP32 bytes behind the JSON, got 0"),
     ],
 )
 def test_v2_refuses_other_tensors(deployment: Deployment, change: dict[str, Any], words: str) -> None:
-    tensor = {"name": "pixels", "shape": [1, 784], "datatype": "FP32", "data": [0] * 784} | change
+    tensor = {"name": "pixels", "shape": [1, PIXELS], "datatype": "FP32", "data": [0] * PIXELS} | change
     response = post(deployment, "/v2/models/mnist/infer", {"inputs": [tensor]})
     assert response.status_code == 422
     assert words in response.json()["error"]
@@ -213,7 +213,7 @@ def test_client_of_v2_learns_what_it_needs_before_it_asks(
             answer = infer(deployment, client, sample[0][:2]).get_response()
             assert metadata["name"] == answer["model_name"]
             assert metadata["versions"] == [answer["model_version"]]
-            assert metadata["inputs"] == [{"name": "pixels", "datatype": "FP32", "shape": [-1, 784]}]
+            assert metadata["inputs"] == [{"name": "pixels", "datatype": "FP32", "shape": [-1, PIXELS]}]
             assert metadata["outputs"] == [
                 {"name": output["name"], "datatype": output["datatype"], "shape": [-1]} for output in answer["outputs"]
             ]

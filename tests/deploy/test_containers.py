@@ -1,6 +1,5 @@
 """The files for containers: no engine runs them here, so they are held to their schemas and to what they refer to."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import yaml
 from mnist_torchserve.gateway.settings import load
 from mnist_torchserve.project import ROOT
+from tests.support import programs
 from tests.support.secrets import write_secret
 
 DEPLOY = ROOT / "deploy"
@@ -74,10 +74,8 @@ def test_settings_of_the_gateways_are_settings(tmp_path: Path) -> None:
     [kubernetes] = [m["data"]["settings.toml"] for m in manifests() if m["kind"] == "ConfigMap"]
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     write_secret(tmp_path / "keys", "0123456789abcdef\n")
-    for text, mounted in (
-        (kubernetes, "/run/keys/keys"),
-        (compose["configs"]["gateway"]["content"], "/run/secrets/keys"),
-    ):
+    composed = compose["configs"]["gateway"]["content"]
+    for text, mounted in ((kubernetes, "/run/keys/keys"), (composed, "/run/secrets/keys")):
         assert f'keys = "{mounted}"' in text
         (tmp_path / "settings.toml").write_text(text.replace(mounted, "keys"))
         settings = load(tmp_path / "settings.toml")
@@ -91,6 +89,4 @@ def test_settings_of_the_gateways_are_settings(tmp_path: Path) -> None:
 
 
 def test_dockerfile_follows_the_rules() -> None:
-    hadolint = Path(sys.executable).with_name("hadolint")
-    checked = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout
+    programs.assert_content(Path(sys.executable).with_name("hadolint"), DEPLOY / "Dockerfile")

@@ -2,13 +2,10 @@
 
 import contextlib
 import json
-import os
 import re
-import shutil
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +16,14 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from classifier.types import REASONS
+from mnist_torchserve.contract import PIXELS
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.loadtest import objectives
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
+from mnist_torchserve.waiting import wait_until
+from tests.support import programs
 from tests.support.fixtures import MakeGateway, MakeServer
 
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -33,32 +33,16 @@ PANELS = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
 TIMEOUT = 40  # s
 
 
-def program(name: str) -> str:
-    path = shutil.which(name)
-    if path is None and "CI" not in os.environ:
-        pytest.skip(f"{name} is not installed (apt-get install prometheus)")
-    assert path, f"{name} is missing"
-    return path
-
-
 def test_configuration_is_valid() -> None:
-    checked = subprocess.run(
-        [program("promtool"), "check", "config", FOLDER / "prometheus.yml"], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    promtool = programs.installed("promtool", "prometheus")
+    programs.assert_content(promtool, "check", "config", FOLDER / "prometheus.yml")
 
 
 def test_every_alert_fires_and_is_silent() -> None:
     asked = (FOLDER / "rules_test.yml").read_text()
     assert {alert["alert"] for alert in ALERTS} == set(re.findall(r'alertname="(\w+)"', asked))
-    tested = subprocess.run(
-        [program("promtool"), "test", "rules", "rules_test.yml"],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert tested.returncode == 0, tested.stdout + tested.stderr
+    promtool = programs.installed("promtool", "prometheus")
+    programs.assert_content(promtool, "test", "rules", "rules_test.yml", cwd=FOLDER)
 
 
 def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
@@ -106,7 +90,7 @@ class Monitored:
             self._clients.join()
 
     def _send(self) -> None:
-        bodies = [json.dumps({"data": [0.5] * size}) for size in (784, 783)] + [""]
+        bodies = [json.dumps({"data": [0.5] * size}) for size in (PIXELS, PIXELS - 1)] + [""]
         number = 0
         with self.gateway.session() as session:
             while not self._done.wait(0.02):
@@ -141,7 +125,7 @@ def service(make_server: MakeServer, make_gateway: MakeGateway) -> Iterator[Moni
 def test_documented_metrics_are_those_of_a_scrape(service: Monitored) -> None:
     page = (ROOT / "docs" / "monitoring.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|", page, re.MULTILINE))
-    wait_until(lambda: "envoy_gateway_request_duration_microseconds" in service.scrape())
+    wait_until(lambda: "envoy_gateway_request_duration_microseconds" in service.scrape(), TIMEOUT)
     assert service.scrape() == documented
 
 
@@ -172,18 +156,15 @@ class Prometheus:
 
     def __init__(self, home: Path, service: Monitored) -> None:
         config = (FOLDER / "prometheus.yml").read_text()
-        for usual, ours in (
-            ("127.0.0.1:8082", service.server.metrics_url),
-            ("127.0.0.1:8001", service.gateway.metrics_url),
-        ):
+        for usual, ours in (("127.0.0.1:8082", service.server), ("127.0.0.1:8001", service.gateway)):
             assert config.count(usual) == 1
-            config = config.replace(usual, ours.removeprefix("http://"))
+            config = config.replace(usual, ours.metrics_url.removeprefix("http://"))
         (home / "prometheus.yml").write_text(config.replace("_interval: 5s", "_interval: 500ms"))
         rules = re.sub(r"for: \d+[sm]$", "for: 1s", (FOLDER / "rules.yml").read_text(), flags=re.MULTILINE)
         (home / "rules.yml").write_text(rules.replace("[30s]", "[4s]").replace("[1m]", "[10s]"))
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}/api/v1"
-        self._command = [program("prometheus"), f"--config.file={home}/prometheus.yml", "--log.level=warn"]
+        self._command = [programs.installed("prometheus"), f"--config.file={home}/prometheus.yml", "--log.level=warn"]
         self._command += [f"--storage.tsdb.path={home}/data", f"--web.listen-address=127.0.0.1:{port}"]
         self._log = home / "log"
 
@@ -192,7 +173,7 @@ class Prometheus:
         with open(self._log, "w") as log:
             process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            wait_until(self.is_up)
+            wait_until(self.is_up, TIMEOUT)
             yield self
             assert "error" not in self._log.read_text()
         finally:
@@ -221,13 +202,6 @@ class Prometheus:
         }
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def prometheus(service: Monitored, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     with Prometheus(tmp_path_factory.mktemp("prometheus"), service).running() as running:
@@ -241,7 +215,7 @@ def test_dashboard_and_rules_ask_for_what_there_is(service: Monitored, prometheu
     def silent() -> list[str]:
         return [query for query in [*panels, *recorded] if not prometheus.query(query)]
 
-    wait_until(lambda: not silent())
+    wait_until(lambda: not silent(), TIMEOUT)
     # An alert's own query has no result while all is well, so its metrics are looked for by name.
     for alert in ALERTS:
         names = re.sub(r"\{.*?\}|\b(by|on) \(.*?\)", "", alert["expr"])  # without their labels
@@ -252,9 +226,9 @@ def test_dashboard_and_rules_ask_for_what_there_is(service: Monitored, prometheu
 def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(
     service: Monitored, prometheus: Prometheus
 ) -> None:
-    wait_until(lambda: len(prometheus.query("mnist:workers_ready > 1")) == 1)
+    wait_until(lambda: len(prometheus.query("mnist:workers_ready > 1")) == 1, TIMEOUT)
     # With waits of a second, a Prometheus that has just started may have seen no report of a worker for too long.
-    wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()})
+    wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()}, TIMEOUT)
 
     said: dict[tuple[str, str], str] = {}
 
@@ -265,10 +239,10 @@ def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(
         said.update(prometheus.firing())
         return {("NoReadyWorker", "torchserve"), ("NoReadyWorker", "gateway")} <= said.keys()
 
-    wait_until(kill)
+    wait_until(kill, TIMEOUT)
     address = service.server.metrics_url.removeprefix("http://")
     assert said["NoReadyWorker", "torchserve"] == f"No worker predicts, says torchserve at {address}."
     assert "NodeDown" not in {name for name, _ in said}
-    wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()})
+    wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()}, TIMEOUT)
     assert prometheus.query("mnist:workers_ready > 0")
     assert len(prometheus.query("mnist_worker_report_timestamp_seconds")) == 2, "who takes a place has its name"

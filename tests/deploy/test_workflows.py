@@ -1,11 +1,11 @@
 """The workflows: what GitHub would refuse, and what would make them unsafe."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from mnist_torchserve.project import ROOT
+from tests.support import programs
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 
@@ -17,6 +17,4 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 )
 def test_workflows_are_valid_and_safe(check: list[str]) -> None:
     assert WORKFLOWS
-    program = str(Path(sys.executable).with_name(check[0]))
-    done = subprocess.run([program, *check[1:], *WORKFLOWS], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    programs.assert_content(Path(sys.executable).with_name(check[0]), *check[1:], *WORKFLOWS)

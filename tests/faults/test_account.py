@@ -2,31 +2,22 @@
 
 import socket
 import threading
-import time
-from collections.abc import Iterator
 
 import pytest
 from mnist_torchserve.faults.account import Account, Attempt, Ending
 from mnist_torchserve.faults.crowd import CUT, NOT_ACCEPTED, Crowd
 from mnist_torchserve.ports import free_ports
-from tests.support import stub
+from mnist_torchserve.waiting import wait_until
 from tests.support.stub import Stub
 
 DEADLINE = 10.0  # s
-
-
-@pytest.fixture
-def service() -> Iterator[Stub]:
-    with stub.running() as running:
-        yield running
 
 
 def asked(url: str) -> Crowd:
     """Eight clients that have had at least twenty requests between them."""
     crowd = Crowd(url, DEADLINE, clients=8, pace=0.01)
     with crowd.running():
-        while len(crowd.account().requests) < 20:
-            time.sleep(0.01)
+        wait_until(lambda: len(crowd.account().requests) >= 20, DEADLINE)
     assert crowd.lost() == 0
     return crowd
 
@@ -36,22 +27,22 @@ def endings(crowd: Crowd) -> set[Ending]:
 
 
 @pytest.mark.parametrize("answer", [{"prediction": 7, "confidence": 0.5}, {"prediction": 7}, [], {"code": 200}])
-def test_answer_that_is_not_the_digits_is_wrong(service: Stub, answer: object) -> None:
-    service.answers["/predict"] = answer
-    assert endings(asked(f"{service.url}/predict")) == {Ending.WRONG}
+def test_answer_that_is_not_the_digits_is_wrong(service_stub: Stub, answer: object) -> None:
+    service_stub.answers["/predict"] = answer
+    assert endings(asked(f"{service_stub.url}/predict")) == {Ending.WRONG}
 
 
-def test_refusal_must_say_what_it_is(service: Stub) -> None:
-    service.most_connections = 0  # it refuses everybody, with a body that is no error
-    service.answers["/predict"] = {"code": 503, "type": "ServiceUnavailableException", "message": "Come again."}
-    assert endings(asked(f"{service.url}/predict")) == {Ending.REFUSED}
-    service.answers["/predict"] = {"code": 500}
-    assert endings(asked(f"{service.url}/predict")) == {Ending.WRONG}
+def test_refusal_must_say_what_it_is(service_stub: Stub) -> None:
+    service_stub.most_connections = 0  # it refuses everybody, with a body that is no error
+    service_stub.answers["/predict"] = {"code": 503, "type": "ServiceUnavailableException", "message": "Come again."}
+    assert endings(asked(f"{service_stub.url}/predict")) == {Ending.REFUSED}
+    service_stub.answers["/predict"] = {"code": 500}
+    assert endings(asked(f"{service_stub.url}/predict")) == {Ending.WRONG}
 
 
-def test_connection_that_is_cut_or_refused_is_a_failure(service: Stub) -> None:
-    service.answers_left = 0
-    assert set(asked(f"{service.url}/predict").account().reasons()) == {CUT}
+def test_connection_that_is_cut_or_refused_is_a_failure(service_stub: Stub) -> None:
+    service_stub.answers_left = 0
+    assert set(asked(f"{service_stub.url}/predict").account().reasons()) == {CUT}
     [nobody] = free_ports(1)
     assert set(asked(f"http://127.0.0.1:{nobody}/predict").account().reasons()) == {NOT_ACCEPTED}
 

@@ -20,12 +20,14 @@ from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe, health
 from tests.support import stub
 
+Faces = dict[str, Deployment]
+
 COUNT = 500
 SEED = 20_261_123
 
 
 @pytest.fixture
-def faces(node: TorchServe, gateway: Gateway) -> dict[str, Deployment]:
+def faces(node: TorchServe, gateway: Gateway) -> Faces:
     return {
         "torchserve": Deployment.torchserve(node.inference_url, node.management_url),
         "gateway": Deployment.gateway(gateway.url),
@@ -35,17 +37,14 @@ def faces(node: TorchServe, gateway: Gateway) -> dict[str, Deployment]:
 @contextmanager
 def unharmed(node: TorchServe) -> Iterator[None]:
     """Nothing within may cost a process or a right answer."""
-    jvm = node.process()
-    before = {jvm, *node.workers()}
+    before = {node.process(), *node.workers()}
     yield
     assert {node.process(), *node.workers()} == before
     health.check(node.management_url)
 
 
 @pytest.mark.parametrize("name", ["torchserve", "gateway"])
-def test_bad_requests_are_refused_and_good_ones_among_them_answered(
-    faces: dict[str, Deployment], node: TorchServe, name: str
-) -> None:
+def test_bad_requests_are_refused_and_good_ones_among_them_answered(faces: Faces, node: TorchServe, name: str) -> None:
     with unharmed(node):
         tally = campaign.run(faces[name], COUNT, SEED)
     assert tally.violations == []
@@ -67,7 +66,7 @@ def test_wrong_and_missing_answers_are_found() -> None:
     assert all("no connection" in violation for violation in gone.violations)
 
 
-def test_same_seed_sends_the_same_and_another_something_else(faces: dict[str, Deployment]) -> None:
+def test_same_seed_sends_the_same_and_another_something_else(faces: Faces) -> None:
     face = Face.of(faces["gateway"])
 
     def sent(seed: int) -> list[object]:
@@ -77,7 +76,7 @@ def test_same_seed_sends_the_same_and_another_something_else(faces: dict[str, De
     assert sent(1) != sent(2)
 
 
-def test_request_within_a_request_gets_nobody_elses_answer(faces: dict[str, Deployment], node: TorchServe) -> None:
+def test_request_within_a_request_gets_nobody_elses_answer(faces: Faces, node: TorchServe) -> None:
     """What TorchServe does not expect it refuses, and reads the body as a request whose answer is the next client's."""
     within = good(Random(0)).wire(Face(b"/predictions/mnist", b"", is_gateway=False))
     pixels, labels = digits.sample()

@@ -1,18 +1,16 @@
 """Certificates, for the gateway's TLS."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from tests.support import programs
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority `ca`, and signed by it `server`, `renewed` and `client`; and a `stranger` that signed itself."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl makes the certificates, and there is none")
+    openssl = programs.installed("openssl")
     folder = tmp_path_factory.mktemp("certificates")
 
     def make(name: str, *options: str) -> None:

@@ -5,41 +5,33 @@ import json
 import shutil
 import socket
 import ssl
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.settings import SettingsError, load
 from mnist_torchserve.service import TorchServe
+from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway
+from tests.support.gateway_client import PAYLOAD, predict
 from tests.support.secrets import write_secret
 
-TIMEOUT = 15  # s
 OLD, NEW = "old-key-1234567890", "new-key-1234567890"
-PAYLOAD = {"data": [0.0] * 784}
-
-
-def predict(gateway: Gateway, key: str | None, **headers: str) -> requests.Response:
-    if key is not None:
-        headers["x-api-key"] = key
-    return requests.post(gateway.predict_url, json=PAYLOAD, headers=headers, timeout=TIMEOUT)
 
 
 def line_of(gateway: Gateway, request_id: str) -> dict[str, Any]:
     """A request's line in the access log, which Envoy writes in its own time."""
-    deadline = time.monotonic() + TIMEOUT
-    while True:
-        lines = [json.loads(line) for line in gateway.access_log.read_text().splitlines()]
-        for line in lines:
-            if line["id"] == request_id:
-                return dict(line)
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+
+    def find() -> dict[str, Any] | None:
+        lines = map(json.loads, gateway.access_log.read_text().splitlines())
+        return next((line for line in lines if line["id"] == request_id), None)
+
+    return wait_until(find, TIMEOUT) or {}
 
 
 def test_keys_are_asked_for_and_rotated_without_an_interruption(
@@ -50,15 +42,14 @@ def test_keys_are_asked_for_and_rotated_without_an_interruption(
     with make_gateway(node, keys=str(keys)).running() as gateway:
         assert requests.get(f"{gateway.url}/health", timeout=TIMEOUT).status_code == 200
         for wrong in (None, "", "guess", OLD[:-1], OLD + "0", OLD.upper(), f"{OLD},{NEW}", "# the first client"):
-            refused = predict(gateway, wrong)
+            refused = predict(gateway, key=wrong)
             assert refused.status_code == 401
             assert refused.json()["type"] == "UnauthorizedException"
             assert "x-api-key" in refused.headers["WWW-Authenticate"]
         with requests.Session() as kept:  # one connection throughout
-            kept.headers["x-api-key"] = OLD
 
             def old_key_works() -> bool:
-                status = kept.post(gateway.predict_url, json=PAYLOAD, timeout=TIMEOUT).status_code
+                status = predict(gateway, key=OLD, session=kept).status_code
                 assert status in (200, 401)
                 return status == 200
 
@@ -66,17 +57,17 @@ def test_keys_are_asked_for_and_rotated_without_an_interruption(
             keys.write_text(f"{OLD}\n{NEW}\n")
             gateway.route()
             assert old_key_works()
-            assert predict(gateway, NEW).status_code == 200
+            assert predict(gateway, key=NEW).status_code == 200
             keys.write_text(f"{NEW}\n")
             gateway.route()
             assert not old_key_works()
-            assert predict(gateway, NEW).status_code == 200
+            assert predict(gateway, key=NEW).status_code == 200
             keys.write_text("short\n")
             with pytest.raises(ServiceError, match="Expected at least 16 ASCII characters"):
                 gateway.route()
             keys.write_text(f"{NEW}\n")  # for this test to ask with; the gateway is not told
-            assert predict(gateway, NEW).status_code == 200
-        predict(gateway, NEW, **{"x-request-id": "the-last"})
+            assert predict(gateway, key=NEW).status_code == 200
+        predict(gateway, key=NEW, headers={"x-request-id": "the-last"})
         line_of(gateway, "the-last")
         for log in gateway.logs.iterdir():
             assert OLD not in log.read_text()
@@ -90,8 +81,8 @@ def node_logs(node: TorchServe) -> str:
 
 def test_request_id_is_kept_or_made_and_logged_with_the_request(make_gateway: MakeGateway, node: TorchServe) -> None:
     with make_gateway(node).running() as gateway:
-        mine = predict(gateway, None, **{"x-request-id": 'quoted " id'})
-        made = predict(gateway, None)
+        mine = predict(gateway, headers={"x-request-id": 'quoted " id'})
+        made = predict(gateway)
         lost = requests.get(f"{gateway.url}/secret?key={OLD}", headers={"x-request-id": "lost"}, timeout=TIMEOUT)
         assert mine.headers["x-request-id"] == 'quoted " id'
         assert len(made.headers["x-request-id"]) == 36
@@ -99,7 +90,7 @@ def test_request_id_is_kept_or_made_and_logged_with_the_request(make_gateway: Ma
         assert line["route"] == "predict"
         assert line["method"] == "POST"
         assert line["status"] == 200
-        assert line["bytes_received"] == len(json.dumps(PAYLOAD))
+        assert line["bytes_received"] == len(PAYLOAD)
         assert line["bytes_sent"] == len(mine.content)
         assert 0 <= line["upstream_ms"] <= line["duration_ms"] <= mine.elapsed.total_seconds() * 1000 + 1
         assert line["node"] == node.inference_url.removeprefix("http://")

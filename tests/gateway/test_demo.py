@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.settings import SettingsError, load
 from mnist_torchserve.project import ROOT
@@ -12,7 +13,6 @@ from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import MakeGateway
 
 FOLDER = ROOT / "deploy" / "gateway" / "demo"
-TIMEOUT = 15  # s
 
 
 @pytest.mark.parametrize("path", ["", "/", "/demo.css", "/demo.js", "/digits.png", "/icon.svg"])

@@ -1,24 +1,23 @@
 """The page to draw on, in a real Chromium before the real gateway and TorchServe."""
 
-import io
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route
+from classifier.types import PIXELS, SIDE
 from mnist_torchserve.client import digits
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, chromium
 from mnist_torchserve.service import TorchServe
+from tests.support import programs
 from tests.support.fixtures import MakeGateway
+from tests.support.pictures import picture, saved
 from tests.support.secrets import write_secret
 
 KEY = "demo-key-1234567890"
@@ -28,8 +27,7 @@ Open = Callable[..., DemoPage]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if shutil.which("chromium") is None and not os.environ.get("CI"):
-        pytest.skip("the page is tested in Chromium, and there is none: apt-get install chromium")
+    programs.installed("chromium")
     with chromium() as browser:
         yield browser
 
@@ -51,17 +49,16 @@ def open_page(browser: Browser, gateway: Gateway) -> Iterator[Open]:
     assert [page.complaints for page in pages] == [[] for _ in pages]
 
 
-def picture(pixels: NDArray[np.uint8], form: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form, **options)
-    return file.getvalue()
+@pytest.fixture
+def tab(open_page: Open) -> DemoPage:
+    """The page as it opens for everybody."""
+    return open_page()
 
 
 # What is drawn
 
 
-def test_each_digit_drawn_with_the_mouse_is_read(open_page: Open) -> None:
-    tab = open_page()
+def test_each_digit_drawn_with_the_mouse_is_read(tab: DemoPage) -> None:
     read = {}
     for digit, strokes in STROKES.items():
         tab.draw(strokes)
@@ -71,8 +68,7 @@ def test_each_digit_drawn_with_the_mouse_is_read(open_page: Open) -> None:
     assert read == {digit: digit for digit in range(10)}
 
 
-def test_picture_of_what_the_model_saw_is_what_was_sent(open_page: Open) -> None:
-    tab = open_page()
+def test_picture_of_what_the_model_saw_is_what_was_sent(tab: DemoPage) -> None:
     sent: list[Request] = []
     held: list[Route] = []
     tab.page.on("request", lambda request: sent.append(request))
@@ -87,9 +83,8 @@ def test_picture_of_what_the_model_saw_is_what_was_sent(open_page: Open) -> None
     assert sent[0].post_data != sent[1].post_data
 
 
-def test_real_digits_stay_as_they_are(open_page: Open) -> None:
+def test_real_digits_stay_as_they_are(tab: DemoPage) -> None:
     """MNIST's own digits went through the same steps, so the page's must leave them alone."""
-    tab = open_page()
     pixels, labels = digits.sample()
     for digit in range(10):
         tab.page.get_by_role("button", name=f"A real {digit}").click()
@@ -99,49 +94,45 @@ def test_real_digits_stay_as_they_are(open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("paper", ["black", "white", "transparent"])
-def test_dropped_picture_is_cropped_scaled_centred_and_turned_light_on_dark(open_page: Open, paper: str) -> None:
+def test_dropped_picture_is_cropped_scaled_centred_and_turned_light_on_dark(tab: DemoPage, paper: str) -> None:
     """A real digit enlarged tenfold, in a corner of a page: undone to the pixel."""
-    tab = open_page()
     pixels, labels = digits.sample()
     for real, label in zip(pixels[:2], labels[:2], strict=True):  # 7 and 2
         page = np.zeros((420, 560), np.uint8)
-        page[100:380, 10:290] = real.reshape(28, 28).repeat(10, 0).repeat(10, 1)
+        page[100:380, 10:290] = real.reshape(SIDE, SIDE).repeat(10, 0).repeat(10, 1)
         if paper == "white":
             page = 255 - page
         elif paper == "transparent":
             page = np.stack([np.full_like(page, 255 * (label % 2)), page], axis=2)  # black ink, or white
-        tab.drop(picture(page))
+        tab.drop(saved(page))
         tab.says(f"Read as {label}")
         assert np.abs(np.array(tab.seen()) - real).mean() < 1
 
 
-def test_chosen_photograph_is_read(open_page: Open, tmp_path: Path) -> None:
+def test_chosen_photograph_is_read(tab: DemoPage, tmp_path: Path) -> None:
     """Pencil in a corner of grainy paper, lit from one side, as a JPEG."""
-    tab = open_page()
     ink = np.zeros((560, 560))
-    seven = Image.fromarray(digits.sample()[0][0].reshape(28, 28))
+    seven = picture(digits.sample()[0][0])
     ink[40:264, 260:484] = np.asarray(seven.resize((224, 224), Image.Resampling.BICUBIC)) / 255
     light = np.linspace(120, 220, 560) + np.random.default_rng(0).normal(0, 8, (560, 560))
-    (tmp_path / "photo.jpg").write_bytes(picture((light * (1 - 0.6 * ink)).astype(np.uint8), "JPEG"))
+    (tmp_path / "photo.jpg").write_bytes(saved(light * (1 - 0.6 * ink), "JPEG"))
     tab.page.get_by_label("Choose a picture").set_input_files(tmp_path / "photo.jpg")
     assert tab.reading()[0] == 7
 
 
-def test_blank_gives_low_confidence(open_page: Open) -> None:
-    tab = open_page()
+def test_blank_gives_low_confidence(tab: DemoPage) -> None:
     asked = []
     tab.page.on("request", lambda request: asked.append(request))
     assert tab.page.get_by_role("button", name="Clear").is_disabled()
     tab.says("Nothing is drawn yet.")
-    tab.drop(picture(np.full((90, 90), 200, np.uint8)))
+    tab.drop(saved(np.full((90, 90), 200)))
     assert tab.reading()[1] < 20
     assert tab.says("This may be no digit").endswith("%.")
-    assert tab.seen() == [0] * 784
+    assert tab.seen() == [0] * PIXELS
     assert len(asked) == 1, "an empty sheet is no question"
 
 
-def test_undo_goes_back_through_all_that_was_done(open_page: Open) -> None:
-    tab = open_page()
+def test_undo_goes_back_through_all_that_was_done(tab: DemoPage) -> None:
     undo = tab.page.get_by_role("button", name="Undo")
     tab.draw(STROKES[1])
     assert tab.reading()[0] == 1
@@ -172,9 +163,8 @@ def test_undo_goes_back_through_all_that_was_done(open_page: Open) -> None:
     ids=["another format", "broken"],
 )
 def test_file_that_is_no_picture_is_refused_and_the_drawing_stays(
-    open_page: Open, content: bytes, media_type: str
+    tab: DemoPage, content: bytes, media_type: str
 ) -> None:
-    tab = open_page()
     tab.draw(STROKES[3])
     tab.reading()
     tab.drop(content, media_type, "notes")
@@ -209,8 +199,7 @@ def test_service_that_is_gone_is_said_and_asked_again(
         (200, '{"prediction": "7"}', "The service answered, but not with a prediction.", False),
     ],
 )
-def test_refusal_is_one_sentence(open_page: Open, status: int, body: str, sentence: str, again: bool) -> None:
-    tab = open_page()
+def test_refusal_is_one_sentence(tab: DemoPage, status: int, body: str, sentence: str, again: bool) -> None:
     tab.page.route("**/predict", lambda route: route.fulfill(status=status, body=body), times=1)
     tab.page.get_by_role("button", name="A real 2").click()
     tab.says(sentence)
@@ -246,9 +235,8 @@ def test_key_is_asked_for_and_kept_in_memory_alone(
         tab.says("This service asks for an API key.")
 
 
-def test_policy_keeps_other_origins_out(open_page: Open) -> None:
+def test_policy_keeps_other_origins_out(tab: DemoPage) -> None:
     """That the other tests hear of no breach means something: this one is heard of."""
-    tab = open_page()
     with tab.page.expect_console_message(lambda message: "violation of" in message.text):
         tab.page.evaluate("new Image().src = 'https://example.org/pixel.png'")
     assert "violation of img-src" in "\n".join(tab.complaints)
@@ -270,8 +258,7 @@ def focused(page: Page) -> tuple[str, bool]:
     return name, outline != "none"
 
 
-def test_everything_is_done_by_keyboard(open_page: Open) -> None:
-    tab = open_page()
+def test_everything_is_done_by_keyboard(tab: DemoPage) -> None:
     press = tab.page.keyboard.press
 
     def draw(*keys: str) -> None:
@@ -312,6 +299,8 @@ def test_phone_is_drawn_on_with_a_finger(open_page: Open) -> None:
 
 
 def test_colours_follow_the_system(open_page: Open) -> None:
+    tab = open_page(color_scheme="light")
+
     def ground() -> int:
         red = re.match(r"rgb\((\d+)", tab.page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
         assert red is not None
@@ -322,7 +311,6 @@ def test_colours_follow_the_system(open_page: Open) -> None:
         assert levels[3] == 255
         return int(levels[0])
 
-    tab = open_page(color_scheme="light")
     tab.draw([[(50, 20), (50, 80)]])
     tab.reading()
     assert ground() - ink() > 128

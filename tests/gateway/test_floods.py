@@ -36,7 +36,7 @@ def test_bodies_that_nobody_wants_take_no_memory(closed: Gateway, method: str, p
         for _ in range(35):  # fewer requests than one address may send at once
             stack.enter_context(flood(closed.settings.listen, method, path, streams=100, size=64_000))
         assert (envoy.memory_info().rss - before) / 2**20 < MEBIBYTES
-        assert predict(closed, **{"x-api-key": KEY}).status_code == 200
+        assert predict(closed, key=KEY).status_code == 200
 
 
 @pytest.mark.parametrize(

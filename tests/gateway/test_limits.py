@@ -2,17 +2,17 @@
 
 import contextlib
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import requests
+from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe, read_properties
+from mnist_torchserve.waiting import wait_until
 from tests.support.fixtures import MakeGateway
-from tests.support.gateway_client import PAYLOAD, TIMEOUT, assert_error, assert_refused, get_from, parse, predict, talk
+from tests.support.gateway_client import PAYLOAD, assert_error, assert_refused, get_from, parse, predict, talk
 from tests.support.workers import stuck
 
 
@@ -25,16 +25,10 @@ def test_body_limit_is_torchserves(gateway: Gateway) -> None:
 
 
 def test_a_thousand_requests_at_once_are_answered(gateway: Gateway) -> None:
-    def ask(session: requests.Session) -> int:
-        headers = {"Content-Type": "application/json"}
-        return session.post(gateway.predict_url, data=PAYLOAD, headers=headers, timeout=TIMEOUT).status_code
-
-    with ThreadPoolExecutor(50) as pool:
-        sessions = [gateway.session() for _ in range(50)]
-        statuses = list(pool.map(ask, sessions * 20))
-    for session in sessions:
-        session.close()
-    assert statuses == [200] * 1000
+    with ThreadPoolExecutor(50) as pool, contextlib.ExitStack() as stack:
+        sessions = [stack.enter_context(gateway.session()) for _ in range(50)]
+        answers = pool.map(lambda session: predict(gateway, session=session), sessions * 20)
+        assert [answer.status_code for answer in answers] == [200] * 1000
 
 
 def test_rate_of_one_address_is_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
@@ -61,10 +55,8 @@ def test_connections_are_limited(make_gateway: MakeGateway, node: TorchServe) ->
     with make_gateway(node, limits=limits).running() as gateway, contextlib.ExitStack() as stack:
 
         def wait_for_connections(count: int) -> None:
-            deadline = time.monotonic() + TIMEOUT
-            while set(gateway.admin.stats("http.gateway.downstream_cx_active").values()) != {count}:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            active = "http.gateway.downstream_cx_active"
+            wait_until(lambda: set(gateway.admin.stats(active).values()) == {count}, TIMEOUT)
 
         def connect() -> socket.socket:
             connection = stack.enter_context(socket.create_connection(gateway.settings.listen, TIMEOUT))
@@ -129,12 +121,10 @@ def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeG
         assert {answer.headers.get("Retry-After") for answer in answers if answer.status_code == 503} == {"1"}
         first = min(answers, key=lambda answer: answer.elapsed)
         assert first.status_code == 503, "at once, not after the deadline"
-        deadline = time.monotonic() + 30
-        while predict(gateway).status_code != 200:
-            assert time.monotonic() < deadline
+        wait_until(lambda: predict(gateway).status_code == 200, 30)
 
 
 def test_client_cannot_lift_limits(gateway: Gateway) -> None:
     headers = {"x-envoy-upstream-rq-timeout-ms": "1", "x-envoy-max-retries": "0", "x-forwarded-for": "127.0.9.9"}
-    answers = [predict(gateway, **headers).status_code for _ in range(20)]
+    answers = [predict(gateway, headers=headers).status_code for _ in range(20)]
     assert answers == [200] * 20

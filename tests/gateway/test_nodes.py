@@ -1,26 +1,25 @@
 """Several TorchServe nodes behind the gateway: what happens to one of them, no client notices."""
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
-import psutil
 import pytest
 import requests
+from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.gateway import Gateway, Node
 from mnist_torchserve.service import TorchServe
+from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway, MakeServer
+from tests.support.gateway_client import predict
 from tests.support.workers import stuck
 
 pytestmark = pytest.mark.nodes
 
-TIMEOUT = 15  # s
+PATIENCE = 60  # s
 CLIENTS = 4
-PAYLOAD = {"data": [0.0] * 784}
 
 
 class Load:
@@ -32,7 +31,7 @@ class Load:
     def wait_for_more(self, count: int = 100) -> None:
         """Until this many more requests were answered."""
         enough = self.answers.total() + count
-        wait_until(lambda: self.answers.total() >= enough)
+        wait_until(lambda: self.answers.total() >= enough, PATIENCE)
 
 
 @contextmanager
@@ -45,13 +44,12 @@ def load(gateway: Gateway) -> Iterator[Load]:
             while not end.is_set():
                 answer: int | str
                 try:
-                    response = session.post(url, json=PAYLOAD, timeout=TIMEOUT)
+                    response = predict(gateway, session=session)
                     answer = 200 if response.status_code == 200 else response.text
                 except requests.RequestException as error:
                     answer = repr(error)
                 answered.answers[answer] += 1
 
-    url = gateway.predict_url
     clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
     for thread in clients:
         thread.start()
@@ -65,21 +63,8 @@ def load(gateway: Gateway) -> Iterator[Load]:
             thread.join()
 
 
-def wait_until(happened: Callable[[], Any], timeout: float = 60) -> None:
-    deadline = time.monotonic() + timeout
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def address(server: TorchServe) -> str:
     return server.inference_url.removeprefix("http://")
-
-
-def jvm(server: TorchServe) -> psutil.Process:
-    process = server.process()
-    assert process is not None
-    return process
 
 
 @pytest.fixture
@@ -108,19 +93,19 @@ def test_what_happens_to_one_node_no_client_notices(pair: list[TorchServe], make
             for worker in first.workers():
                 worker.kill()
             answered.wait_for_more()
-            wait_until(lambda: len(first.workers()) == 2 and is_healthy(first))
+            wait_until(lambda: len(first.workers()) == 2 and is_healthy(first), PATIENCE)
             with stuck(first):
-                wait_until(lambda: not is_healthy(first))
+                wait_until(lambda: not is_healthy(first), PATIENCE)
                 answered.wait_for_more()
-            wait_until(lambda: is_healthy(first))
-            jvm(first).kill()
-            wait_until(lambda: not is_healthy(first))
+            wait_until(lambda: is_healthy(first), PATIENCE)
+            first.family()[0].kill()
+            wait_until(lambda: not is_healthy(first), PATIENCE)
             answered.wait_for_more()
             assert requests.get(f"{gateway.url}/health", timeout=2).status_code == 200
             first.stop()  # what is left of it
             first.start()
             first.wait_ready()
-            wait_until(lambda: is_healthy(first))
+            wait_until(lambda: is_healthy(first), PATIENCE)
             # Out of the list, restarted, and back: what an operator does to a node elsewhere.
             gateway.route(Node.of(first), Node.of(second, draining=True))
             second.stop()
@@ -135,7 +120,7 @@ def test_client_errors_take_no_node_out(pair: list[TorchServe], make_gateway: Ma
     with make_gateway(*pair).running() as gateway:
         with gateway.session() as session:
             for _ in range(50):
-                assert session.post(gateway.predict_url, json={}, timeout=TIMEOUT).status_code == 422
+                assert predict(gateway, "{}", session=session).status_code == 422
         assert all(state.healthy for state in gateway.admin.nodes().values())
 
 
@@ -164,6 +149,6 @@ def test_model_is_updated_without_an_interruption(checkout: Checkout) -> None:
         assert "No module named 'no_such_module'" in output
         assert version() == "0 to nine"
     assert set(answered.answers) == {200}
-    processes = [jvm(checkout.server), checkout.gateway.process()]
+    processes = [service.family()[0] for service in (checkout.server, checkout.gateway)]
     assert checkout.run("scripts/stop") == (0, "The service has ended; its ports are free.\n")
-    assert not any(process.is_running() for process in processes if process)
+    assert not any(process.is_running() for process in processes)

@@ -1,22 +1,23 @@
 """The gateway from outside: its configuration, its routes and nothing else, and its end."""
 
 import re
-import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 import yaml
+from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.settings import Address
 from mnist_torchserve.ports import is_taken
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
+from mnist_torchserve.waiting import wait_until
+from tests.support import programs
 from tests.support.fixtures import MakeGateway
-from tests.support.gateway_client import PAYLOAD, TIMEOUT, ask, assert_error, assert_refused, parse, predict, talk
+from tests.support.gateway_client import PAYLOAD, ask, assert_error, assert_refused, parse, predict, talk
 from tests.support.workers import stuck
 
 TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
@@ -24,10 +25,8 @@ TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
 
 def test_configuration_is_valid_and_uses_nothing_unsettled() -> None:
     envoy = Path(sys.executable).with_name("envoy")
-    command = [str(envoy), "--mode", "validate", "--log-level", "warning", "-c", str(TEMPLATE)]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
-    assert checked.stderr == "", "Envoy warns of features that are work in progress"
+    warnings = programs.assert_content(envoy, "--mode", "validate", "--log-level", "warning", "-c", TEMPLATE)
+    assert warnings == "", "Envoy warns of features that are work in progress"
 
 
 def test_configuration_as_it_stands_is_for_the_usual_ports() -> None:
@@ -114,11 +113,9 @@ def test_end_waits_for_what_was_begun(make_gateway: MakeGateway, node: TorchServ
         url = gateway.predict_url
         with stuck(node):
             answer = pool.submit(predict, gateway)
-            while gateway.admin.stats(active).get(active) != 1:
-                time.sleep(0.01)
+            wait_until(lambda: gateway.admin.stats(active).get(active) == 1, TIMEOUT)
             ended = pool.submit(gateway.stop)
-            while is_taken(gateway.settings.listen.port):
-                time.sleep(0.01)
+            wait_until(lambda: not is_taken(gateway.settings.listen.port), TIMEOUT)
             assert not ended.done()
         assert answer.result().status_code == 200
         assert answer.result().headers["Connection"] == "close"

@@ -6,16 +6,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import Any
 
 import pytest
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.loadtest import history, objectives, verdict
 from mnist_torchserve.project import ROOT
-from tests.support import environments, stub
+from tests.support import environments
 from tests.support.stub import Stub
+
+RunAlone = Callable[..., subprocess.CompletedProcess[str]]
 
 PERFORMANCETESTS = ROOT / "tests" / "performancetests"
 
@@ -33,12 +36,6 @@ run_time = {seconds}
 """
 
 
-@pytest.fixture
-def service_stub() -> Iterator[Stub]:
-    with stub.running() as running:
-        yield running
-
-
 def write_objectives(folder: Path, endpoint: str, **changes: Any) -> Path:
     """A file of objectives with the profile `short`."""
     locustfile = PERFORMANCETESTS / changes.pop("locustfile", "locustfile.py")
@@ -54,13 +51,7 @@ def loadtest(folder: Path, *arguments: object, **variables: str) -> tuple[int, s
     files = ["--results", folder / "results", "--history", folder / "history.jsonl"]
     command = [sys.executable, ROOT / "scripts" / "loadtest", *files, *arguments]
     done = subprocess.run(
-        [str(word) for word in command],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
+        [*map(str, command)], env=os.environ | variables, stdout=PIPE, stderr=STDOUT, text=True, timeout=120
     )
     return done.returncode, done.stdout
 
@@ -75,9 +66,8 @@ def result(folder: Path) -> dict[str, Any]:
 
 
 def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp_path: Path) -> None:
-    file = write_objectives(
-        tmp_path, "failure_ratio = 0\np99 = 10_000", locustfile="mixed.py", users=20, more="recognised = 0.9"
-    )
+    limits = "failure_ratio = 0\np99 = 10_000"
+    file = write_objectives(tmp_path, limits, locustfile="mixed.py", users=20, more="recognised = 0.9")
     host = deployment.root.removesuffix("/ping").removesuffix("/")
     code, output = loadtest(tmp_path, "--profile", "short", "--objectives", file, "--host", host)
     assert code == 0, output
@@ -170,7 +160,7 @@ TAKEN_ALONG += ["tests/performancetests"]
 
 
 @pytest.fixture
-def locust_alone(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def locust_alone(tmp_path: Path) -> RunAlone:
     """Run Locust where there is nothing else but what the cluster takes along of us."""
     for name in TAKEN_ALONG:
         source, copy = ROOT / name, tmp_path / "copy" / name
@@ -188,9 +178,7 @@ def locust_alone(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
     return run
 
 
-def test_locust_alone_makes_load_and_judges_it(
-    service_stub: Stub, tmp_path: Path, locust_alone: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_locust_alone_makes_load_and_judges_it(service_stub: Stub, tmp_path: Path, locust_alone: RunAlone) -> None:
     """The command of the seed document."""
     file = write_objectives(tmp_path, "failure_ratio = 0\np99 = 0")
     done = locust_alone(
@@ -204,7 +192,7 @@ def test_locust_alone_makes_load_and_judges_it(
     assert "POST,/predict," in (tmp_path / "locust_stats.csv").read_text()
 
 
-def test_locust_alone_reads_every_load(locust_alone: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_locust_alone_reads_every_load(locust_alone: RunAlone) -> None:
     files = ",".join(f"tests/performancetests/{file.name}" for file in PERFORMANCETESTS.glob("*.py"))
     done = locust_alone("-m", "locust", "-f", files, "--list")
     assert done.returncode == 0, done.stderr

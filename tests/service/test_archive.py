@@ -24,14 +24,11 @@ EXPECTED = {name: file for name, file in SOURCES.items() if "__pycache__" not in
 EXPECTED |= {name: MODEL_STORE / name for name in ("mnist.pt", "mnist.onnx")}
 
 
-def contents(archive: Archive) -> tuple[dict[str, bytes], Any]:
+def contents(archive: Path) -> tuple[dict[str, bytes], Any]:
     """An archive's files by name, and its manifest without the time at which it was made."""
     with zipfile.ZipFile(archive) as opened:
-        files = {
-            name: opened.read(name)
-            for name in opened.namelist()
-            if not name.endswith("/") and "__pycache__" not in name
-        }
+        names = [name for name in opened.namelist() if not name.endswith("/") and "__pycache__" not in name]
+        files = {name: opened.read(name) for name in names}
     manifest = json.loads(files.pop("MAR-INF/MANIFEST.json"))
     del manifest["createdOn"]
     return files, manifest

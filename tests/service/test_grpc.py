@@ -6,19 +6,17 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
 import ts
-from PIL import Image
+from mnist_torchserve.client import digits
+from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import Sample
-
-TIMEOUT = 15  # s
+from tests.support.pictures import saved
 
 
 class GrpcClient:
@@ -40,10 +38,8 @@ class GrpcClient:
 
     def stream(self, **fields: bytes) -> list[Any]:
         """The documents of an answer in pieces."""
-        return [
-            json.loads(piece.prediction)
-            for piece in self._stub.StreamPredictions(self._request(fields), timeout=TIMEOUT)
-        ]
+        pieces = self._stub.StreamPredictions(self._request(fields), timeout=TIMEOUT)
+        return [json.loads(piece.prediction) for piece in pieces]
 
     def _request(self, fields: dict[str, bytes]) -> Any:
         return self._messages.PredictionsRequest(model_name="mnist", input=fields)
@@ -62,10 +58,9 @@ def grpc_api(node: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_grpc_predicts_from_all_that_it_can_carry(grpc_api: GrpcClient, sample: Sample) -> None:
     row, label = sample[0][0], int(sample[1][0])
-    file = BytesIO()
-    Image.fromarray(np.rint(row * 255).astype(np.uint8).reshape(28, 28)).save(file, "PNG")
     body = json.dumps({"data": row.tolist()}).encode()
-    answers = [grpc_api.predict(body=body), grpc_api.predict(data=body), grpc_api.predict(data=file.getvalue())]
+    png = saved(digits.levels(row))
+    answers = [grpc_api.predict(body=body), grpc_api.predict(data=body), grpc_api.predict(data=png)]
     assert answers[0]["prediction"] == label
     assert answers[1:] == answers[:1] * 2
     several = json.dumps({"instances": [row.tolist()] * 2}).encode()

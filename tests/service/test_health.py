@@ -1,7 +1,6 @@
 """The truth about the service, on both faces: whatever becomes of the model, its workers or the JVM, health tells."""
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ import yaml
 from onnx import numpy_helper
 from mnist_torchserve.contract import blank
 from mnist_torchserve.gateway import Gateway
-from mnist_torchserve.service import Archive, TorchServe, health
+from mnist_torchserve.service import Archive, TorchServe
 from mnist_torchserve.service.archive import Change
 from mnist_torchserve.waiting import wait_until
 from tests.support.fixtures import MakeGateway, MakeServer
-from tests.support.workers import stuck
+from tests.support.workers import is_well, stuck
 
 TIMEOUT = 60  # s
 PROMPT = 2.0  # s in which a monitor wants the truth
-PAYLOAD = blank()
 WELL = (True, 200, {"status": "healthy", "model_loaded": True})
 ILL = (False, 503, {"status": "unhealthy", "model_loaded": False})
 
@@ -56,22 +54,27 @@ class Subject:
 
     def tells(self, expected: tuple[bool, int, Any], within: float = PROMPT) -> None:
         """Ask both faces until they say what is expected, which they must do in time."""
-        deadline = time.monotonic() + within
-        while (told := self._ask()) != expected:
-            assert time.monotonic() < deadline, told
+        try:
+            wait_until(lambda: self._ask() == expected, within)
+        except TimeoutError as error:
+            raise AssertionError(self._ask()) from error
+
+    def is_ill_until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds; both faces must say all the while that the service is ill."""
+
+        def holds_at_last() -> bool:
+            self.tells(ILL)
+            return holds()
+
+        wait_until(holds_at_last, TIMEOUT)
 
     def pings(self) -> Any:
         """What TorchServe's own ping says."""
         return requests.get(f"{self.server.inference_url}/ping", timeout=TIMEOUT).json()
 
     def _ask(self) -> tuple[bool, int, Any]:
-        try:
-            health.check(self.server.management_url)
-            well = True
-        except health.UnhealthyError:
-            well = False
         answer = requests.get(f"{self._gateway.url}/health", timeout=PROMPT)
-        return well, answer.status_code, answer.json()
+        return is_well(self.server), answer.status_code, answer.json()
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +120,8 @@ def test_model_that_does_not_work_is_no_health(subject: Subject, changes: dict[s
     log = subject.server.logs / "model_log.log"
     died = log.read_text().count("Backend worker process died.")
     subject.load(changes)
-    subject.tells(ILL)
-    deadline = time.monotonic() + TIMEOUT
-    while log.read_text().count("Backend worker process died.") < died + 2:  # TorchServe starts it again and again
-        subject.tells(ILL)
-        assert time.monotonic() < deadline
+    # TorchServe starts it again and again.
+    subject.is_ill_until(lambda: log.read_text().count("Backend worker process died.") >= died + 2)
     assert subject.pings() == {"status": "Healthy"}, "which is why nobody should ask it"
 
 
@@ -138,7 +138,7 @@ def test_without_model_or_worker_there_is_no_health(subject: Subject) -> None:
 
 def test_full_queue_is_no_health_until_there_is_room(subject: Subject) -> None:
     def predict(_: int) -> int:
-        return requests.post(subject.server.predict_url, json=PAYLOAD, timeout=TIMEOUT).status_code
+        return requests.post(subject.server.predict_url, json=blank(), timeout=TIMEOUT).status_code
 
     subject.recover()
     with ThreadPoolExecutor(64) as pool:
@@ -167,11 +167,7 @@ def test_worker_that_hangs_is_no_health_and_is_replaced(subject: Subject, tmp_pa
     subject.tells(WELL, TIMEOUT)
     before = subject.server.workers()
     hangs.touch()
-    subject.tells(ILL)
-    deadline = time.monotonic() + TIMEOUT
-    while any(worker.is_running() for worker in before):
-        subject.tells(ILL)
-        assert time.monotonic() < deadline
+    subject.is_ill_until(lambda: not any(worker.is_running() for worker in before))
     hangs.unlink()
     subject.tells(WELL, TIMEOUT)
     assert "_make_golden_prediction" in (subject.server.logs / "model_log.log").read_text(), "it tells where it hung"

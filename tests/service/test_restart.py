@@ -15,10 +15,9 @@ from mnist_torchserve.service import Archive, TorchServe
 from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeServer
-from tests.support.workers import stuck
+from tests.support.workers import have_ended, stuck
 
 TIMEOUT = 60  # s
-PAYLOAD = blank()
 
 
 def test_two_starts_at_once_on_one_core_give_one_service(checkout: Checkout) -> None:
@@ -30,7 +29,7 @@ def test_two_starts_at_once_on_one_core_give_one_service(checkout: Checkout) -> 
     assert sorted(line for line in output.splitlines() if line.startswith("code ")) == ["code 0", "code 1"], output
     assert output.count("The service runs in the background") == 1
     assert output.count("Already running: TorchServe, process") == 1
-    answer = requests.post(checkout.server.predict_url, json=PAYLOAD, timeout=TIMEOUT)
+    answer = requests.post(checkout.server.predict_url, json=blank(), timeout=TIMEOUT)
     assert answer.status_code == 200
     assert checkout.run("scripts/stop") == (0, "The service has ended; its ports are free.\n")
 
@@ -42,7 +41,7 @@ def test_jvm_that_dies_ends_the_foreground_and_can_be_started_again(checkout: Ch
     family[0].kill()
     assert process.wait(30) == 1
     assert "TorchServe ended by itself; its logs are in" in checkout.output()
-    assert not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in family)
+    assert have_ended(family)
     code, output = checkout.run("scripts/serve --detach")
     assert code == 0, output
 
@@ -118,7 +117,7 @@ def test_stop_serves_those_who_wait(make_server: MakeServer) -> None:
     server = make_server()
     with server.running(), ThreadPoolExecutor(65) as pool:
         with stuck(server):
-            answers = [pool.submit(requests.post, server.predict_url, json=PAYLOAD, timeout=TIMEOUT) for _ in range(64)]
+            answers = [pool.submit(requests.post, server.predict_url, json=blank(), timeout=TIMEOUT) for _ in range(64)]
             # Two workers have each a batch of 16 at most.
             wait_until(lambda: waiting(server) >= 32, TIMEOUT)
             ended = pool.submit(server.stop)

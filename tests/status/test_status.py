@@ -2,12 +2,12 @@
 
 import re
 import signal
-import time
 
 import numpy as np
 import prometheus_client
 import pytest
 import requests
+from mnist_torchserve.contract import PIXELS
 from mnist_torchserve.status.scrape import Interval, Scrape
 from tests.support.checkout import Checkout
 from tests.support.workers import stuck
@@ -23,7 +23,7 @@ def test_status_is_that_of_the_service(checkout: Checkout) -> None:
 
     looking = checkout.popen("COLUMNS=200 scripts/status --seconds 6")
     while looking.poll() is None:
-        for size in (784, 784, 784, 783):
+        for size in (*[PIXELS] * 3, PIXELS - 1):
             requests.post(checkout.gateway.predict_url, json={"data": [0.0] * size}, timeout=10)
     code, shown = looking.returncode, checkout.output()
     assert code == 0, shown
@@ -41,10 +41,7 @@ def test_status_is_that_of_the_service(checkout: Checkout) -> None:
     assert predictions / requests_ == pytest.approx(0.75, abs=0.2), "which the workers report a second later"
 
     watching = checkout.popen("FORCE_COLOR=1 exec scripts/status --watch --seconds 0.3")
-    deadline = time.monotonic() + 30
-    while checkout.output().count("healthy") < 3:
-        assert time.monotonic() < deadline, checkout.output()
-        time.sleep(0.05)
+    checkout.wait_for_output("healthy", times=3, within=30)
     watching.send_signal(signal.SIGINT)
     assert watching.wait(10) == 0, checkout.output()
 

@@ -16,19 +16,8 @@ from tests.support import bootstrap, environments
 USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000", "8001")
 
 # What is no part of it, or what other tests are writing meanwhile.
-_LEFT_OUT = (
-    ".git",
-    ".venv",
-    ".data",
-    ".run",
-    "logs",
-    "results",
-    "__pycache__",
-    ".*_cache",
-    ".hypothesis",
-    "key_file.json",
-    ".building-*",
-)
+_LEFT_OUT = [".git", ".venv", ".data", ".run", "logs", "results", "__pycache__", ".*_cache", ".hypothesis"]
+_LEFT_OUT += ["key_file.json", ".building-*"]
 
 
 class Checkout:
@@ -89,9 +78,9 @@ class Checkout:
         """What the last command has printed so far."""
         return (self.root / "output").read_text()
 
-    def wait_for_output(self, words: str, times: int = 1) -> None:
-        """Wait until the last command has printed this, so often."""
+    def wait_for_output(self, words: str, times: int = 1, within: float = 90) -> None:
+        """Wait until the last command has printed this, so often, within so many seconds."""
         try:
-            wait_until(lambda: self.output().count(words) >= times, 90, f"{words!r} in the output")
+            wait_until(lambda: self.output().count(words) >= times, within, f"{words!r} in the output")
         except TimeoutError as error:
             raise AssertionError(f"{error}:\n{self.output()}") from None

@@ -8,15 +8,25 @@ import socket
 from typing import Any
 
 import requests
+from mnist_torchserve.contract import TIMEOUT, blank
 from mnist_torchserve.gateway import Gateway
 
-PAYLOAD = json.dumps({"data": [0.0] * 784})
-TIMEOUT = 15  # s
+PAYLOAD = json.dumps(blank())
 
 
-def predict(gateway: Gateway, body: str | bytes = PAYLOAD, **headers: str) -> requests.Response:
-    sent = {"Content-Type": "application/json"} | headers
-    return requests.post(gateway.predict_url, data=body, headers=sent, timeout=TIMEOUT)
+def predict(
+    gateway: Gateway,
+    body: str | bytes = PAYLOAD,
+    key: str | None = None,
+    session: requests.Session | None = None,
+    headers: dict[str, str] | None = None,
+) -> requests.Response:
+    """Ask for a prediction, by a key and on a session's connection if there are any."""
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    if key is not None:
+        sent["x-api-key"] = key
+    post = requests.post if session is None else session.post
+    return post(gateway.predict_url, data=body, headers=sent, timeout=TIMEOUT)
 
 
 def get_from(address: str, gateway: Gateway) -> tuple[int, http.client.HTTPMessage, bytes]:

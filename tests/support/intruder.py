@@ -3,7 +3,6 @@
 import json
 import pickle
 import shutil
-import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 import grpc
 import requests
 from mnist_torchserve.service import TorchServe
+from tests.support.stub import serving
 
 TIMEOUT = 30  # s; a model that is registered is loaded before the answer comes
 
@@ -54,9 +54,8 @@ class Intruder:
 
     def _write(self, name: str, folder: str, manifest: dict[str, Any]) -> None:
         with zipfile.ZipFile(self.site / name, "w") as packed:
-            packed.writestr(
-                f"{folder}/MANIFEST.json", json.dumps({"createdOn": "", "archiverVersion": "1", **manifest})
-            )
+            said = {"createdOn": "", "archiverVersion": "1", **manifest}
+            packed.writestr(f"{folder}/MANIFEST.json", json.dumps(said))
             packed.writestr("handler.py", _HANDLER.format(marker=str(self._marker)))
             packed.writestr("spec.yaml", _WORKFLOW.format(model=self.directory))
 
@@ -122,15 +121,11 @@ def at_work(folder: Path) -> Iterator[Intruder]:
     """An intruder whose site is up."""
     intruder = Intruder(folder)
     site = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(intruder.site)))
-    thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
     intruder.url = f"http://127.0.0.1:{site.server_port}"
     try:
-        yield intruder
+        with serving(site):
+            yield intruder
     finally:
-        site.shutdown()
-        thread.join()
-        site.server_close()
         shutil.rmtree(folder)
 
 

@@ -2,22 +2,25 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 RIGHT = {"prediction": 7, "confidence": 0.9}
 
+Answering = Callable[[str, bytes], tuple[int, Any]]  # from a path and a body to a status and a document
+
 
 class Stub(ThreadingHTTPServer):
-    """A stub with the routes `/`, `/health`, `/predict`, and a route for each version of the model."""
+    """A stub with the routes of `answers`, or one that answers by a function of its own."""
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self) -> None:
+    def __init__(self, answering: Answering | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.answering = answering or self._by_route
         self.answers: dict[str, Any] = {
             "/": {"message": "Welcome"},
             "/health": {"status": "healthy", "model_loaded": True},
@@ -31,6 +34,10 @@ class Stub(ThreadingHTTPServer):
     def url(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self.server_port}"
+
+    def _by_route(self, path: str, _: bytes) -> tuple[int, Any]:
+        crowded = self.connections > self.most_connections
+        return 503 if crowded else 200 if path in self.answers else 404, self.answers.get(path)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone is no news."""
@@ -49,14 +56,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.connections -= 1
 
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.answers_left -= 1
         if self.server.answers_left < 0:
             self.close_connection = True
             return
-        crowded = self.server.connections > self.server.most_connections
-        status = 503 if crowded else 200 if self.path in self.server.answers else 404
-        body = json.dumps(self.server.answers.get(self.path)).encode()
+        status, document = self.server.answering(self.path, asked)
+        body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -70,13 +76,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running() -> Iterator[Stub]:
+def running(answering: Answering | None = None) -> Iterator[Stub]:
     """A stub that serves until the end."""
-    with Stub() as stub:
-        thread = threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield stub
-        finally:
-            stub.shutdown()
-            thread.join()
+    stub = Stub(answering)
+    with serving(stub):
+        yield stub
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Let a server serve until the end."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -32,12 +32,10 @@ class Worker:
         return _answers(self._service.predict(list(requests)))
 
 
-def request(
-    body: bytes | None, media_type: str = "application/json", headers: dict[str, str] | None = None
-) -> dict[str, Any]:
+def request(body: bytes | None, /, media_type: str = "application/json", **headers: str) -> dict[str, Any]:
     """A request as TorchServe's message reader hands it over."""
     parameters = [] if body is None else [{"name": "body", "contentType": media_type, "value": bytearray(body)}]
-    every = {"explain": "False", **(headers or {})}  # TorchServe adds the first to what comes by REST
+    every = {"explain": "False", **headers}  # TorchServe adds the first to what comes by REST
     pairs = [{"name": name.encode(), "value": value.encode()} for name, value in every.items()]
     return {"requestId": b"id", "headers": pairs, "parameters": parameters}
 

@@ -1,9 +1,10 @@
-"""A server's worker processes, to be stuck as they may be in real life."""
+"""A server's processes: stuck as they may be in real life, well, or gone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from mnist_torchserve.service import TorchServe
+import psutil
+from mnist_torchserve.service import TorchServe, health
 
 
 @contextmanager
@@ -17,3 +18,17 @@ def stuck(server: TorchServe) -> Iterator[None]:
     finally:
         for worker in suspended:
             worker.resume()
+
+
+def is_well(server: TorchServe) -> bool:
+    """Whether its health says so."""
+    try:
+        health.check(server.management_url)
+    except health.UnhealthyError:
+        return False
+    return True
+
+
+def have_ended(processes: Iterable[psutil.Process]) -> bool:
+    """Whether none of them runs any more."""
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from classifier.types import PIXELS, SIDE
 from mnist_torchserve.client import digits
 from mnist_torchserve.training import dataset
 
@@ -29,16 +30,16 @@ def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
 def write_idx_files(folder: Path, mnist: dataset.Dataset) -> None:
     """Images as they are, labels gzipped."""
     train_pixels = np.concatenate([mnist.train.pixels, mnist.validation.pixels])
-    write_idx(folder / "train-images-idx3-ubyte", train_pixels.reshape(-1, 28, 28))
+    write_idx(folder / "train-images-idx3-ubyte", train_pixels.reshape(-1, SIDE, SIDE))
     train_labels = np.concatenate([mnist.train.labels, mnist.validation.labels])
     write_idx(folder / "train-labels-idx1-ubyte.gz", train_labels)
-    write_idx(folder / "t10k-images-idx3-ubyte", mnist.test.pixels.reshape(-1, 28, 28))
+    write_idx(folder / "t10k-images-idx3-ubyte", mnist.test.pixels.reshape(-1, SIDE, SIDE))
     write_idx(folder / "t10k-labels-idx1-ubyte.gz", mnist.test.labels)
 
 
 def test_sample_holds_500_real_digits() -> None:
     pixels, labels = digits.sample()
-    assert pixels.shape == (500, 784)
+    assert pixels.shape == (500, PIXELS)
     assert pixels.dtype == labels.dtype == np.uint8
     assert labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]  # as the test set is known to begin
     assert np.bincount(labels).min() >= 35
@@ -56,7 +57,7 @@ def test_drawn_digit_fits_a_terminal_and_shows_its_ink() -> None:
     for image in pixels[:50]:
         lines = digits.draw(image).splitlines()
         assert 1 <= len(lines) <= 14
-        assert max(map(len, lines)) <= 28
+        assert max(map(len, lines)) <= SIDE
         assert "█" in "".join(lines)
     one, zero = (digits.draw(pixels[np.flatnonzero(labels == label)[0]]) for label in (1, 0))
     assert one.count("█") < zero.count("█")
@@ -67,7 +68,7 @@ def test_splits_have_their_sizes_and_floats_their_range(mnist: dataset.Dataset) 
     assert sizes == [50_000, 10_000, 10_000]
     floats = mnist.test.floats()
     assert floats.dtype == np.float32
-    assert floats.shape == (10_000, 784)
+    assert floats.shape == (10_000, PIXELS)
     assert (floats.min(), floats.max()) == (0, 1)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from classifier import runtime
 from classifier.network import DigitNetwork
+from classifier.runtime import Runtime
+from classifier.types import CLASSES, PIXELS, SIDE
 from mnist_torchserve.client import digits
 from mnist_torchserve.project import MODEL_STORE, ROOT
 from mnist_torchserve.training import (
@@ -31,11 +32,6 @@ Floats = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def model() -> runtime.Runtime:
-    return runtime.load(MODEL_STORE, gpu_id=None)
-
-
-@pytest.fixture(scope="module")
 def sample() -> dataset.Split:
     return dataset.Split(*digits.sample())
 
@@ -44,40 +40,40 @@ def sample() -> dataset.Split:
 def some_answers() -> tuple[Floats, NDArray[np.uint8]]:
     """Made-up probabilities (400, 10) that sum to less than one, and labels (400,)."""
     rng = np.random.default_rng(3)
-    probabilities = (rng.dirichlet(np.full(10, 0.3), 400) * rng.uniform(0.5, 1, (400, 1))).astype(np.float32)
+    probabilities = (rng.dirichlet(np.full(CLASSES, 0.3), 400) * rng.uniform(0.5, 1, (400, 1))).astype(np.float32)
     return np.maximum(probabilities, np.float32(1e-6)), rng.integers(0, 10, 400).astype(np.uint8)
 
 
 class TestCommittedWeights:
-    def test_reads_real_digits_with_confidence_that_fits(self, model: runtime.Runtime, sample: dataset.Split) -> None:
+    def test_reads_real_digits_with_confidence_that_fits(self, model: Runtime, sample: dataset.Split) -> None:
         probabilities = model.probabilities(sample.floats())
         assert metrics.accuracy(probabilities, sample.labels) >= 0.99
         assert metrics.nll(probabilities, sample.labels) <= 0.03
         assert probabilities.max(1).mean() >= 0.98
 
-    def test_has_no_confidence_in_a_page_of_one_tone(self, model: runtime.Runtime) -> None:
+    def test_has_no_confidence_in_a_page_of_one_tone(self, model: Runtime) -> None:
         assert model.probabilities(evaluation.constant_images()).max() <= 0.05
 
-    def test_has_no_confidence_in_noise(self, model: runtime.Runtime) -> None:
+    def test_has_no_confidence_in_noise(self, model: Runtime) -> None:
         noise = np.random.default_rng(11).random((500, 784), dtype=np.float32)
         assert model.probabilities(noise).max() <= 0.05
 
-    def test_reads_inverted_digits_as_well(self, model: runtime.Runtime, sample: dataset.Split) -> None:
+    def test_reads_inverted_digits_as_well(self, model: Runtime, sample: dataset.Split) -> None:
         upright, inverted = model.probabilities(sample.floats()), model.probabilities(1 - sample.floats())
         np.testing.assert_allclose(inverted, upright, atol=1e-3)
 
-    def test_reads_distorted_digits(self, model: runtime.Runtime, sample: dataset.Split) -> None:
+    def test_reads_distorted_digits(self, model: Runtime, sample: dataset.Split) -> None:
         probabilities = model.probabilities(evaluation.distorted(sample.floats()))
         assert metrics.accuracy(probabilities, sample.labels) >= 0.97
 
-    def test_trusts_digits_more_than_what_it_never_saw(self, model: runtime.Runtime, sample: dataset.Split) -> None:
+    def test_trusts_digits_more_than_what_it_never_saw(self, model: Runtime, sample: dataset.Split) -> None:
         rng = np.random.default_rng(12)
         images = np.concatenate([kind(rng, 200, sample.floats()) for kind in unseen.KINDS.values()])
         others, trusted = model.probabilities(images).max(1), model.probabilities(sample.floats()).max(1)
         assert metrics.auroc(trusted, others) >= 0.99
         assert others.mean() <= 0.25
 
-    def test_tells_how_it_came_about(self, model: runtime.Runtime) -> None:
+    def test_tells_how_it_came_about(self, model: Runtime) -> None:
         story = model.metadata
         assert story["data"]["sha256"] == dataset.DIGITS_SHA256
         assert story["metrics"]["accuracy"] >= 0.996
@@ -87,10 +83,10 @@ class TestCommittedWeights:
         assert chosen["validation_nll"] == min(figures["validation_nll"] for figures in story["seeds"].values())
         assert len(story["commit"]) == 40
 
-    def test_card_tells_the_same_story(self, model: runtime.Runtime) -> None:
+    def test_card_tells_the_same_story(self, model: Runtime) -> None:
         assert (ROOT / "docs" / "model_card.md").read_text(encoding="utf-8") == model_card.text(model.metadata)
 
-    def test_card_shows_pictures_that_exist(self, model: runtime.Runtime) -> None:
+    def test_card_shows_pictures_that_exist(self, model: Runtime) -> None:
         pictures = [
             line.split("(")[1].rstrip(")") for line in model_card.text(model.metadata).splitlines() if line[:2] == "!["
         ]
@@ -98,7 +94,7 @@ class TestCommittedWeights:
         for picture in pictures:
             assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
 
-    def test_whole_test_set_gives_the_figures_of_the_card(self, model: runtime.Runtime) -> None:
+    def test_whole_test_set_gives_the_figures_of_the_card(self, model: Runtime) -> None:
         try:
             test = dataset.load().test
         except dataset.DatasetError as error:
@@ -117,7 +113,7 @@ class TestMetrics:
         answers, truth = torch.from_numpy(probabilities).double(), torch.from_numpy(labels).long()
         expected = torch.nn.functional.nll_loss(answers.log(), truth).item()
         assert metrics.nll(probabilities, labels) == pytest.approx(expected, rel=1e-6)
-        one_hot = torch.nn.functional.one_hot(truth, 10).double()
+        one_hot = torch.nn.functional.one_hot(truth, CLASSES).double()
         expected = torch.nn.functional.mse_loss(answers, one_hot).item() * 10
         assert metrics.brier(probabilities, labels) == pytest.approx(expected, rel=1e-6)
 
@@ -149,15 +145,15 @@ class TestMetrics:
 class TestNetwork:
     def test_ink_and_paper_may_change_places(self) -> None:
         torch.manual_seed(0)
-        network, pixels = DigitNetwork().eval(), torch.rand(5, 784)
+        network, pixels = DigitNetwork().eval(), torch.rand(5, PIXELS)
         torch.testing.assert_close(network(pixels), network(1 - pixels))
 
     def test_folded_network_computes_what_the_trained_one_does(self) -> None:
         torch.manual_seed(0)
         trained = batchnorm.insert(DigitNetwork())
         for _ in range(5):
-            trained(torch.rand(64, 784))  # moves the running statistics
-        folded, pixels = batchnorm.fold(trained), torch.rand(32, 784)
+            trained(torch.rand(64, PIXELS))  # moves the running statistics
+        folded, pixels = batchnorm.fold(trained), torch.rand(32, PIXELS)
         assert folded.state_dict().keys() == DigitNetwork().state_dict().keys()
         torch.testing.assert_close(folded(pixels), trained.eval()(pixels), rtol=1e-4, atol=1e-5)
 
@@ -169,7 +165,7 @@ class TestNetwork:
 
     def test_folded_temperature_divides_logits(self) -> None:
         torch.manual_seed(0)
-        network, pixels = DigitNetwork().eval(), torch.rand(4, 784)
+        network, pixels = DigitNetwork().eval(), torch.rand(4, PIXELS)
         torch.testing.assert_close(calibration.fold(network, 1.7)(pixels), network(pixels) / 1.7)
 
 
@@ -203,7 +199,7 @@ class TestTraining:
         assert epochs == [1]
 
     def test_choice_goes_by_validation_alone(self, tmp_path: Path) -> None:
-        answers = np.full((1, 10), 0.1, np.float32)
+        answers = np.full((1, CLASSES), 0.1, np.float32)
         outcomes = [
             campaign.TrainedSeed(seed, tmp_path, 1.0, nll, [], evaluation.Evaluation({"nll": 1 - nll}, answers, {}))
             for seed, nll in ((1, 0.03), (2, 0.01), (3, 0.02))
@@ -232,7 +228,7 @@ class TestImages:
     @pytest.mark.parametrize("kind", [*outliers.KINDS, *unseen.KINDS.values()], ids=lambda kind: kind.__name__)
     def test_kind_gives_images_and_repeats_with_its_seed(self, kind: outliers.Kind, sample: dataset.Split) -> None:
         first, again, other = (kind(np.random.default_rng(seed), 30, sample.floats()) for seed in (1, 1, 2))
-        assert first.shape == (30, 784)
+        assert first.shape == (30, PIXELS)
         assert first.dtype == np.float32
         assert first.min() >= 0
         assert first.max() <= 1
@@ -244,11 +240,11 @@ class TestImages:
         assert not set(outliers.LETTERS) & set(unseen.SYMBOLS)
 
     def test_shift_moves_a_dot_and_nothing_else_does_nothing(self) -> None:
-        dot = torch.zeros(200, 28, 28)
+        dot = torch.zeros(200, SIDE, SIDE)
         dot[:, 14, 14] = 1
         generator = torch.Generator().manual_seed(0)
         still = augmentation.distort(dot.reshape(200, -1), augmentation.Ranges(0, 0, 0, 0), generator)
         torch.testing.assert_close(still, dot.reshape(200, -1))
         moved = augmentation.distort(dot.reshape(200, -1), augmentation.Ranges(0, 0, 0, 4), generator)
-        rows, columns = np.divmod(moved.argmax(1).numpy(), 28)
+        rows, columns = np.divmod(moved.argmax(1).numpy(), SIDE)
         assert set(rows - 14) == set(columns - 14) == set(range(-4, 5))

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zlib
+from dataclasses import replace
 from functools import cache
 from random import Random
 from typing import Any
@@ -40,7 +41,7 @@ def _wrong_type(dice: Random) -> Draft:
 
 @KINDS.add("a wrong length", {422})
 def _wrong_length(dice: Random) -> Draft:
-    count = dice.choice([0, 1, 28, 783, 785, 1568, dice.randrange(PIXELS)])
+    count = dice.choice([0, 1, 28, PIXELS - 1, PIXELS + 1, 2 * PIXELS, dice.randrange(PIXELS)])
     if dice.random() < 0.5:
         return Draft(json.dumps({"data": [0.5] * count}).encode())
     return Draft(dice.randbytes(count), media_type=b"application/octet-stream")
@@ -93,8 +94,7 @@ def _no_utf8(dice: Random) -> Draft:
     text = dice.choice([b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\x80", b"\xe2\x82"])
     draft = good_json(dice)
     key = dice.choice([b'"note": "', b'"', b'"data": "'])
-    draft.body = b"{" + key + text + b'", ' + draft.body[1:]
-    return draft
+    return replace(draft, body=b"{" + key + text + b'", ' + draft.body[1:])
 
 
 @KINDS.add("no JSON", {400, 422})
@@ -114,9 +114,8 @@ def _compressed(dice: Random) -> Draft:
 
 @KINDS.add("called compressed, and is not", {200})
 def _not_compressed(dice: Random) -> Draft:
-    draft = good_json(dice)
-    draft.headers = [b"Content-Encoding: " + dice.choice([b"gzip", b"br", b"deflate", b"identity", b"x" * 500])]
-    return draft
+    codings = [b"gzip", b"br", b"deflate", b"identity", b"x" * 500]
+    return replace(good_json(dice), headers=[b"Content-Encoding: " + dice.choice(codings)])
 
 
 @KINDS.add("too large", {413}, {413, CLOSED})
@@ -134,9 +133,8 @@ def _media_type(dice: Random) -> Draft:
 
 @KINDS.add("no media type", {200})
 def _no_media_type(dice: Random) -> Draft:
-    draft = good_json(dice)
-    draft.media_type = dice.choice([None, b"", b" ", b";", b"Application/JSON;charset=\xff", b"application/json;x=y;;"])
-    return draft
+    kinds = [None, b"", b" ", b";", b"Application/JSON;charset=\xff", b"application/json;x=y;;"]
+    return replace(good_json(dice), media_type=dice.choice(kinds))
 
 
 # What is damaged may still be an image, of whatever it then shows.
@@ -168,34 +166,21 @@ def _instances(dice: Random) -> Draft:
 
 @KINDS.add("a tensor that is none", {400, 422})
 def _tensor(dice: Random) -> Draft:
-    shapes: list[Any] = [
-        [],
-        [1],
-        [1, 785],
-        [-1, 784],
-        [0, 784],
-        [10**12, 784],
-        [1e3, 784],
-        ["1", 784],
-        None,
-        "1",
-        [[1]],
-    ]
+    sizes: list[Any] = [-1, 0, 10**12, 1e3, "1"]
+    shapes: list[Any] = [[], [1], [1, 785], *([size, PIXELS] for size in sizes), None, "1", [[1]]]
     tensor = {
         "name": dice.choice(["pixels", "", 7, None, "x" * 5_000]),
         "shape": dice.choice(shapes),
         "datatype": dice.choice(["FP32", "UINT8", "FP16", "BYTES", "", 7, None]),
-        "data": dice.choice([[0.5] * 784, [], _no_number(dice), 7]),
-        "parameters": dice.choice([{}, {"binary_data_size": dice.choice([-1, 0, 784, 10**12, "784", None])}]),
+        "data": dice.choice([[0.5] * PIXELS, [], _no_number(dice), 7]),
+        "parameters": dice.choice([{}, {"binary_data_size": dice.choice([-1, 0, PIXELS, 10**12, "784", None])}]),
     }
     for key in dice.sample([*tensor], dice.randrange(3)):
         del tensor[key]
     inputs = dice.choice([[tensor], [tensor], [], [tensor, tensor], tensor, _no_number(dice), 7])
     body = json.dumps({"id": dice.choice(["", 7]), "inputs": inputs}).encode()
     header = b"Inference-Header-Content-Length: " + dice.choice([b"%d" % len(body), b"-1", b"x", b"9" * 30, b"1"])
-    draft = Draft(body + dice.choice([b"", bytes(784), bytes(3_136)]))
-    draft.headers = dice.choice([[], [header]])
-    return draft
+    return Draft(body + dice.choice([b"", bytes(PIXELS), bytes(4 * PIXELS)]), headers=dice.choice([[], [header]]))
 
 
 @KINDS.add("a form", {415})
@@ -210,10 +195,8 @@ def _form(dice: Random) -> Draft:
 @KINDS.add("a broken form", {415}, {400, 403, 415, 500})
 def _broken_form(dice: Random) -> Draft:
     if dice.random() < 0.5:
-        body = dice.choice(
-            [b"%zz", b"a=%", b"=", b"&&", b"a=%zz\r\n2026 [ERROR] forged", b"%zz" + dice.choice(HOSTILE)]
-        )
-        return Draft(body, media_type=b"application/x-www-form-urlencoded")
+        bodies = [b"%zz", b"a=%", b"=", b"&&", b"a=%zz\r\n2026 [ERROR] forged", b"%zz" + dice.choice(HOSTILE)]
+        return Draft(dice.choice(bodies), media_type=b"application/x-www-form-urlencoded")
     boundary = dice.choice([b"", b"; boundary", b"; boundary=", b"; boundary=x", b"; charset=forged; boundary=x"])
     part = b'--x\r\nContent-Disposition: form-data; name=""\r\nContent-Type: x; charset=forged\r\n\r\nx\r\n--x--\r\n'
     return Draft(part[: dice.choice([5, 40, 400])], media_type=b"multipart/form-data" + boundary)

@@ -1,5 +1,6 @@
 """Kinds of requests that are bad as HTTP: their path, method, headers, framing and pace."""
 
+from dataclasses import replace
 from random import Random
 
 from .exchanges import CLOSED, Draft, Face, Finish
@@ -10,34 +11,28 @@ KINDS = Kinds()
 
 @KINDS.add("a header for TorchServe's own use", {200})
 def _own_header(dice: Random) -> Draft:
-    draft = good(dice)
-    name = dice.choice([b"describe", b"explain", b"requestId", b"x-ts-timeout", b"content-transfer-encoding"])
-    draft.headers = [name + b": " + dice.choice([b"True", b"true", b"1", b"", b"x" * 1_000])]
-    return draft
+    names = [b"describe", b"explain", b"requestId", b"x-ts-timeout", b"content-transfer-encoding"]
+    values = [b"True", b"true", b"1", b"", b"x" * 1_000]
+    return replace(good(dice), headers=[dice.choice(names) + b": " + dice.choice(values)])
 
 
 @KINDS.add("hostile text in a header", {200, 400})
 def _hostile_header(dice: Random) -> Draft:
-    draft = good(dice)
-    name = dice.choice([b"X-Note", b"X-Request-Id", b"User-Agent", b"Referer", b"traceparent", b"X-Forwarded-For"])
-    draft.headers = [name + b": x" + dice.choice([*HOSTILE, b"\x00", b"\xff\xfe", b"\rx: y", b"\r\n folded"])]
-    return draft
+    names = [b"X-Note", b"X-Request-Id", b"User-Agent", b"Referer", b"traceparent", b"X-Forwarded-For"]
+    values = [*HOSTILE, b"\x00", b"\xff\xfe", b"\rx: y", b"\r\n folded"]
+    return replace(good(dice), headers=[dice.choice(names) + b": x" + dice.choice(values)])
 
 
 @KINDS.add("headers without end", {400, 431}, {200, 400, 431})
 def _many_headers(dice: Random) -> Draft:
-    draft = good(dice)
-    draft.headers = dice.choice(
-        [[b"X%d: x" % n for n in range(500)], [b"X: " + b"x" * 20_000], [b"X" * 20_000 + b": x"]]
-    )
-    return draft
+    many = [[b"X%d: x" % n for n in range(500)], [b"X: " + b"x" * 20_000], [b"X" * 20_000 + b": x"]]
+    return replace(good(dice), headers=dice.choice(many))
 
 
 @KINDS.add("a header that is none", {400})
 def _no_header(dice: Random) -> Draft:
-    draft = good(dice)
-    draft.headers = [dice.choice([b"no colon", b": x", b"X : x", b"X\x00: x", b"Transfer-Encoding:\x0bchunked"])]
-    return draft
+    lines = [b"no colon", b": x", b"X : x", b"X\x00: x", b"Transfer-Encoding:\x0bchunked"]
+    return replace(good(dice), headers=[dice.choice(lines)])
 
 
 @KINDS.add("another path", {400, 404, 405}, {400, 403, 404})
@@ -57,11 +52,8 @@ def _no_path(dice: Random) -> Draft:
 
 @KINDS.add("another method", {405, 400}, {200})
 def _method(dice: Random) -> Draft:
-    draft = good(dice)
-    draft.method = dice.choice(
-        [b"GET", b"HEAD", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE", b"CONNECT", b"FORGED"]
-    )
-    return draft
+    methods = [b"GET", b"HEAD", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE", b"CONNECT", b"FORGED"]
+    return replace(good(dice), method=dice.choice(methods))
 
 
 @KINDS.add("no request line", {400, 426}, {400})
@@ -79,8 +71,7 @@ def _protocol(dice: Random) -> Draft:
 def _two_lengths(dice: Random) -> Draft:
     draft = good(dice)
     other = dice.choice([b"0", b"5", b"%d" % len(draft.body), b"%d" % (len(draft.body) + 9), b"70000"])
-    draft.headers = [b"Content-Length: " + other]
-    return draft
+    return replace(draft, headers=[b"Content-Length: " + other])
 
 
 @KINDS.add("a length that is none", {400, CLOSED}, {200, 400, CLOSED})
@@ -108,20 +99,14 @@ def _bad_chunks(dice: Random) -> Draft:
 @KINDS.add("chunks and a length", {400}, {200})
 def _chunks_and_length(dice: Random) -> Draft:
     draft = chunked(good(dice), dice)
-    draft.length = dice.choice([b"0", b"5", b"%d" % len(draft.body)])
-    return draft
+    return replace(draft, length=dice.choice([b"0", b"5", b"%d" % len(draft.body)]))
 
 
 @KINDS.add("an unknown transfer coding", {400}, {200, 400})
 def _transfer_coding(dice: Random) -> Draft:
     draft = chunked(good(dice), dice)
-    codings = [
-        b"xchunked",
-        b"gzip, chunked",
-        b"chunked, identity",
-        b"chunked, chunked",
-        b"chunked\r\nTransfer-Encoding: x",
-    ]
+    codings = [b"xchunked", b"gzip, chunked", b"chunked, identity", b"chunked, chunked"]
+    codings += [b"chunked\r\nTransfer-Encoding: x"]
     draft.headers[-1] = b"Transfer-Encoding: " + dice.choice(codings)
     return draft
 
@@ -136,24 +121,19 @@ def _request_within(dice: Random) -> Draft:
 
 @KINDS.add("asks whether to go on, and does", {200})
 def _goes_on(dice: Random) -> Draft:
-    draft = good(dice)
-    draft.headers = [b"Expect: 100-continue"]
-    return draft
+    return replace(good(dice), headers=[b"Expect: 100-continue"])
 
 
 @KINDS.add("an upgrade", {200})
 def _upgrade(dice: Random) -> Draft:
-    draft = good(dice)
-    draft.headers = [b"Connection: Upgrade", b"Upgrade: " + dice.choice([b"websocket", b"h3", b"x"])]
-    return draft
+    protocols = [b"websocket", b"h3", b"x"]
+    return replace(good(dice), headers=[b"Connection: Upgrade", b"Upgrade: " + dice.choice(protocols)])
 
 
 # TorchServe alone sends the answers of a pipeline as they are ready, not in the order of the requests.
 @KINDS.add("two at once", {200}, set())
 def _pipeline(dice: Random) -> Draft:
-    draft = good(dice)
-    draft.follows = good(dice)
-    return draft
+    return replace(good(dice), follows=good(dice))
 
 
 @KINDS.add("slowly sent", {200})
@@ -165,13 +145,9 @@ def _slow(dice: Random) -> Draft:
 
 @KINDS.add("half sent", {CLOSED})
 def _half_sent(dice: Random) -> Draft:
-    draft = good(dice)
-    draft.sent, draft.finish = dice.uniform(0.0, 0.99), Finish.SHUT
-    return draft
+    return replace(good(dice), sent=dice.uniform(0.0, 0.99), finish=Finish.SHUT)
 
 
 @KINDS.add("dropped", {CLOSED})
 def _dropped(dice: Random) -> Draft:
-    draft = good(dice)
-    draft.sent, draft.finish = dice.choice([dice.random(), 1.0]), Finish.DROP
-    return draft
+    return replace(good(dice), sent=dice.choice([dice.random(), 1.0]), finish=Finish.DROP)

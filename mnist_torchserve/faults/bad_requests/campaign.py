@@ -27,34 +27,21 @@ _RESET = struct.pack("ii", 1, 0)  # closing sends a reset
 
 @dataclass(frozen=True)
 class ExchangeOutcome:
-    """How an exchange ended.
+    """How an exchange ended."""
 
-    Attributes:
-        kind: of the request.
-        ended: a status, "closed", "dropped" (by the client), "hanging", "nonsense" or "refused" (the connection).
-        problem: what should not have been, or empty.
-        wait: seconds from the last byte sent to the end of the answer.
-    """
-
-    kind: str
-    ended: str
-    problem: str
-    wait: float
+    kind: str  # of the request
+    ended: str  # a status, "closed", "dropped" (by the client), "hanging", "nonsense" or "refused" (the connection)
+    problem: str  # what should not have been, or empty
+    wait: float  # s from the last byte sent to the end of the answer
 
 
 @dataclass
 class Tally:
-    """The account of a campaign.
+    """The account of a campaign."""
 
-    Attributes:
-        kinds: for each kind, how often it ended how.
-        violations: one sentence for each exchange that ended as it must not, with the way to repeat it.
-        longest_wait: seconds, of all that had an answer.
-    """
-
-    kinds: dict[str, Counter[str]] = field(default_factory=dict)
-    violations: list[str] = field(default_factory=list)
-    longest_wait: float = 0.0
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)  # how often each ended how
+    violations: list[str] = field(default_factory=list)  # what ended as it must not, with the way to repeat it
+    longest_wait: float = 0.0  # s, of all that had an answer
 
     @property
     def sent(self) -> int:
