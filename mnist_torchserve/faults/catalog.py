@@ -8,19 +8,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import psutil
 from mnist_torchserve.gateway import Node
 from mnist_torchserve.service import TorchServe
+from .bad_requests import bad_bodies, campaign
+from .bad_requests.exchanges import Face
+from .crowd import PACE
 from .testbed import GATEWAY, TORCHSERVE, Testbed
 
 BOTH = (GATEWAY, TORCHSERVE)
 _CRASHES = 12  # s
 _FREEZE = 4.0  # s; less than responseTimeout, after which TorchServe replaces a worker
 _LASTS = 5.0  # s of a fault that only lasts
+_POISONED = 10.0  # s
+_POISONERS = 4  # at each face
 _IDLE = 5000  # connections; the gateway takes 4,096
 _FILES_LEFT = 20
 _HOUR = 3600  # s
@@ -40,6 +47,7 @@ class Fault:
     within: float  # s after that in which the service must be as before
     faces: tuple[str, ...] = (GATEWAY,)  # where the crowd asks while it happens, each time again
     serves_on: bool = False  # others must be answered all the time
+    harmless: bool = False  # others must not notice it
     drains: bool = False  # the gateway must answer every request that it has taken
     quick: bool = False  # it is in the quick form
     is_instant: bool = False  # it is over with its first moment, and the service then recovers by itself
@@ -148,6 +156,21 @@ def step_clock(testbed: Testbed) -> None:
         time.sleep(_LASTS)
 
 
+def poison(testbed: Testbed) -> None:
+    """Clients send nothing but what once failed other requests, or ended the worker."""
+    end = time.monotonic() + _POISONED
+
+    def client(face: str, number: int) -> None:
+        deployment, dice = testbed.deployment(face), Random(number)
+        while time.monotonic() < end:
+            campaign.carry_out(deployment, bad_bodies.poison(dice).exchange(Face.of(deployment), "poison", frozenset()))
+            time.sleep(PACE)
+
+    with ThreadPoolExecutor(len(BOTH) * _POISONERS) as pool:
+        for future in [pool.submit(client, face, number) for face in BOTH for number in range(_POISONERS)]:
+            future.result()
+
+
 @contextmanager
 def own_clock(testbed: Testbed) -> Iterator[None]:
     """TorchServe and its workers have a clock of their own, lest the machine's is touched."""
@@ -194,6 +217,16 @@ FAULTS = [
         "kill-node", "the same with a second node", kill_jvm, 15, serves_on=True, is_instant=True, prepared=second_node
     ),
     Fault("stop", "`scripts/stop`, then `scripts/serve`", stop, 15, BOTH, drains=True, quick=True),
+    Fault(
+        "poison",
+        f"{_POISONERS} clients who send poison at each face, {_POISONED:g} s",
+        poison,
+        5,
+        BOTH,
+        serves_on=True,
+        harmless=True,
+        quick=True,
+    ),
     Fault("full-disk", f"no space for logs for {_LASTS:g} s, and one worker killed", fill_disk, 5, serves_on=True),
     Fault("clock", "the clock an hour forward, then two back", step_clock, 5, prepared=own_clock),
     Fault("idle", f"{_IDLE:,} idle connections for {_LASTS:g} s", idle_connections, 5, serves_on=True),

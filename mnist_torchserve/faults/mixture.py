@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
-from mnist_torchserve.contract import Deployment
 from mnist_torchserve.service import health
 from .bad_requests import campaign
 from .bad_requests.campaign import Tally
-from .testbed import GATEWAY, Testbed
+from .testbed import Testbed
 
 GROWTH = 1.1  # times the memory before
 _WARM_UP = 0.2  # of the requests, which are not counted: the JVM takes what it may have at its first load
@@ -39,10 +38,7 @@ class Mixture:
 
 def run(face: str, testbed: Testbed, count: int, progress: Callable[[int], object]) -> Mixture:
     """Send a mixture to a service that is well; `progress` is told how many requests have ended."""
-    if face == GATEWAY:
-        deployment = Deployment.gateway(testbed.gateway.url)
-    else:
-        deployment = Deployment.torchserve(testbed.server.inference_url, testbed.server.management_url)
+    deployment = testbed.deployment(face)
     campaign.run(deployment, round(count * _WARM_UP), _SEED)
     before = testbed.memory()
     tally = campaign.run(deployment, count, _SEED + 1, progress=progress)

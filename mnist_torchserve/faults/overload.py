@@ -102,7 +102,7 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
     with _on(generator), ExitStack() as stack:
         with _on(servers):
             stack.enter_context(testbed.running())
-        url = testbed.url(face)
+        url = testbed.deployment(face).predict
         wrk.run(url, file, _JSON, _PEAK_AT[0], max(seconds / 4, 4), addresses=_ADDRESSES)
         shots = [wrk.run(url, file, _JSON, at, max(seconds / 12, 2), addresses=_ADDRESSES) for at in _PEAK_AT]
         peak = max(shot.throughput for shot in shots)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import requests
+from mnist_torchserve.contract import Deployment
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe
@@ -45,9 +46,11 @@ class Testbed:
             self.wait_whole()
             yield self
 
-    def url(self, face: str) -> str:
-        """Where this face of the service predicts."""
-        return (self.gateway if face == GATEWAY else self.server).predict_url
+    def deployment(self, face: str) -> Deployment:
+        """This face of the service, as clients know it."""
+        if face == GATEWAY:
+            return Deployment.gateway(self.gateway.url)
+        return Deployment.torchserve(self.server.inference_url, self.server.management_url)
 
     def jvm(self) -> psutil.Process:
         """The JVM; ServiceError if it does not run."""

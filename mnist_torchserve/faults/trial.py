@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from .account import Account, Ending
+from .account import Account, Ending, quantile
 from .catalog import Fault
 from .crowd import Crowd
 from .testbed import DEADLINES, GATEWAY, Testbed
@@ -13,6 +13,7 @@ BEFORE = 3.0  # s of undisturbed load, which say what is normal
 AFTER = 2.0  # s of it at the end
 PATIENCE = 45.0  # s until what has not recovered will not
 SILENCE = 1.0  # s without any answer that are no interruption
+SLOWER = 2.0  # times the p99 of before, at most, while a fault that is harmless lasts
 _LATE = 0.5  # s that an answer of the gateway may come after its deadline of 5, as the client sees it
 _POLL = 0.1  # s
 
@@ -29,6 +30,8 @@ class Trial:
     whole: float | None  # s after it until every worker was READY; None if they never were
     silence: float  # the longest time in s without any answer, from the fault until all was well
     dropped: int  # requests that the gateway took and did not answer
+    slower: float  # times the p99 of before, while the fault lasted
+    replaced: int  # workers that are others than before
 
     def misses(self, *, timed: bool) -> list[str]:
         """What should not have been; how quick it was is looked at where the trial is `timed`."""
@@ -39,6 +42,13 @@ class Trial:
             f"{self.lost} requests lost": self.lost > 0,
             f"not as before within {within:g} s": self.slowest() > within,
         }
+        if self.fault.harmless:
+            unanswered = len(self.account.requests) - self.account.count(Ending.ANSWERED)
+            checks |= {
+                f"{unanswered} requests of others not answered": unanswered > 0,
+                f"{self.replaced} workers replaced": self.replaced > 0,
+                f"the p99 of others {self.slower:.1f} times that before": timed and self.slower > SLOWER,
+            }
         # What TorchServe alone leaves hanging or cuts off is shown, and is why there is a gateway.
         if self.face == GATEWAY:
             longest = self.account.longest_wait()
@@ -57,7 +67,7 @@ class Trial:
 
 def warm_up(testbed: Testbed) -> None:
     """Let a service that has just started compile what it needs, which takes it CPU for a while."""
-    with Crowd(testbed.url(GATEWAY), DEADLINES[GATEWAY]).running():
+    with Crowd(testbed.deployment(GATEWAY).predict, DEADLINES[GATEWAY]).running():
         time.sleep(WARM_UP)
 
 
@@ -69,9 +79,10 @@ def run(fault: Fault, face: str, testbed: Testbed) -> Trial:
         ServiceError: the service did not come back at all.
     """
     with fault.prepared(testbed):
-        crowd, dropped = Crowd(testbed.url(face), DEADLINES[face]), testbed.dropped()
+        crowd, dropped = Crowd(testbed.deployment(face).predict, DEADLINES[face]), testbed.dropped()
         with crowd.running():
             time.sleep(BEFORE)
+            workers = {worker.pid for worker in testbed.server.workers()}
             struck = time.monotonic()
             fault.inflict(testbed)
             over = struck if fault.is_instant else time.monotonic()
@@ -86,4 +97,8 @@ def run(fault: Fault, face: str, testbed: Testbed) -> Trial:
             time.sleep(AFTER)
         account = crowd.account()
         dropped = testbed.dropped() - dropped
-    return Trial(fault, face, account, crowd.lost(), again, whole, account.longest_silence(struck, well), dropped)
+        replaced = len(workers - {worker.pid for worker in testbed.server.workers()})
+    silence = account.longest_silence(struck, well)
+    before, meanwhile = (quantile(account.during(*span).waits(), 0.99) for span in ((0, struck), (struck, over)))
+    slower = meanwhile / before
+    return Trial(fault, face, account, crowd.lost(), again, whole, silence, dropped, slower, replaced)

@@ -183,6 +183,36 @@ def _tensor(dice: Random) -> Draft:
     return Draft(body + dice.choice([b"", bytes(PIXELS), bytes(4 * PIXELS)]), headers=dice.choice([[], [header]]))
 
 
+# Each once failed the other requests of its batch, ended the worker, or cost as much as fifty others.
+@KINDS.add("a poison", {400, 422})
+def poison(dice: Random) -> Draft:
+    """What its sender alone may suffer from."""
+    if dice.random() < 0.1:
+        return Draft(_tall_image(), media_type=b"image/png")
+    text = dice.choice([b'"\\ud800"', b'"\xff"', b'"' + b"x" * 40_000 + b'"'])
+    tensor = b'{"name": "pixels", "shape": [1, 784], "datatype": "FP32", "data": []}'
+    wanted = b", ".join([b'{"name": "prediction"}'] * 2_000)
+    bodies = [
+        b'{"inputs": ' + text + b"}",
+        b'{"instances": [' + text + b"]}",
+        b'{"data": [' + text + b"]}",
+        b"{" + text + b': 0, "data": []}',
+        b'{"id": ' + text + b', "inputs": [' + tensor + b"]}",
+        b'{"inputs": [' + tensor.replace(b'"FP32"', text) + b"]}",
+        b'{"inputs": [' + tensor.replace(b"1, 784", b", ".join([b"1"] * 11_000)) + b"]}",
+        b'{"inputs": [' + tensor + b'], "outputs": [{"name": ' + text + b"}]}",
+        b'{"inputs": [' + tensor + b'], "outputs": [' + wanted + b"]}",
+    ]
+    return Draft(dice.choice(bodies))
+
+
+@cache
+def _tall_image() -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (1, 524_288)).save(file, "PNG")
+    return file.getvalue()
+
+
 @KINDS.add("a form", {415})
 def _form(dice: Random) -> Draft:
     if dice.random() < 0.5:

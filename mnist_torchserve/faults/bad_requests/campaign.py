@@ -78,8 +78,12 @@ def run(
 
 def attempt(deployment: Deployment, seed: int, number: int) -> ExchangeOutcome:
     """One exchange of a campaign."""
+    return carry_out(deployment, exchange_of(Face.of(deployment), seed, number))
+
+
+def carry_out(deployment: Deployment, exchange: Exchange) -> ExchangeOutcome:
+    """Send an exchange on a connection of its own, and judge what comes back."""
     address = urlsplit(deployment.predict)
-    exchange = exchange_of(Face.of(deployment), seed, number)
     try:
         opened = socket.create_connection((str(address.hostname), address.port or 80), TIMEOUT)
     except OSError as error:
