@@ -13,6 +13,8 @@ from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.service import Archive, TorchServe
+from mnist_torchserve.training import dataset
+from mnist_torchserve.training.dataset import Dataset
 from tests.support import stub
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway, MakeServer, Sample
@@ -54,6 +56,15 @@ def service_stub() -> Iterator[Stub]:
     """A service that answers as it is told."""
     with stub.running() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Dataset:
+    """All 70,000 digits."""
+    try:
+        return dataset.load()
+    except dataset.DatasetError as error:
+        pytest.skip(f"the whole of MNIST cannot be had: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -34,12 +34,11 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
             continue
         for command in commands(block) if language == "sh" else ():
             if command.startswith("torchserve --start"):
-                assert checkout.run("scripts/stop")[0] == 0
+                checkout.run("scripts/stop")
             elif command.startswith("API_BASE_URL"):
                 face = "--gateway" if "API_ROUTES=gateway" in command else ""
-                assert checkout.run(f"scripts/stop && scripts/serve --detach {face}")[0] == 0
-            code, printed = checkout.run(checkout.on_own_ports(command.replace("curl", "curl -s")))
-            assert code == 0, f"{command}\n{printed}"
+                checkout.run(f"scripts/stop && scripts/serve --detach {face}")
+            printed = checkout.run(checkout.on_own_ports(command.replace("curl", "curl -s")))
             if command == "scripts/serve --gateway --detach":
                 assert f"Draw a digit yourself:\n  {checkout.gateway.url}/demo\n" in printed
             if command.startswith("torchserve --start"):

@@ -30,6 +30,7 @@ def _data(*values: object, count: int = PIXELS) -> bytes:
     return json.dumps({"data": [*values, *[0.0] * (count - len(values))]}).encode()
 
 
+_RANGE = "Expected a number from 0 to 1, got"
 _HEADER = b"IHDR" + struct.pack(">IIBBBBB", 10_000, 10_000, 8, 0, 0, 0, 0)
 _HUGE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + _HEADER + struct.pack(">I", zlib.crc32(_HEADER))
 _HUGE += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
@@ -57,18 +58,13 @@ BAD_INPUTS = [
     BadInput("a bool within", _data(True), 422, "Expected `float`, got `bool` - at `$.data[0]`"),
     BadInput("a list within", _data([0.0]), 422, "Expected `float`, got `array` - at `$.data[0]`"),
     BadInput("28 rows of 28", json.dumps({"data": [[0.0] * 28] * 28}).encode(), 422, "got `array` - at `$.data[0]`"),
-    BadInput("NaN", _data(0, float("nan")), 422, "Expected a number from 0 to 1, got nan - at `$.data[1]`"),
-    BadInput("Infinity", _data(float("inf")), 422, "Expected a number from 0 to 1, got inf - at `$.data[0]`"),
-    BadInput("-Infinity", _data(float("-inf")), 422, "Expected a number from 0 to 1, got -inf - at `$.data[0]`"),
-    BadInput("below 0", _data(0, 0, -0.01), 422, "Expected a number from 0 to 1, got -0.01 - at `$.data[2]`"),
-    BadInput("above 1", _data(0, 1.01), 422, "Expected a number from 0 to 1, got 1.01 - at `$.data[1]`"),
-    BadInput("beyond float32", _data(1e39), 422, "Expected a number from 0 to 1, got 1e+39 - at `$.data[0]`"),
-    BadInput(
-        "beyond float64",
-        _data().replace(b"0.0", b"1e999", 1),
-        422,
-        "Expected a number from 0 to 1, got inf - at `$.data[0]`",
-    ),
+    BadInput("NaN", _data(0, float("nan")), 422, f"{_RANGE} nan - at `$.data[1]`"),
+    BadInput("Infinity", _data(float("inf")), 422, f"{_RANGE} inf - at `$.data[0]`"),
+    BadInput("-Infinity", _data(float("-inf")), 422, f"{_RANGE} -inf - at `$.data[0]`"),
+    BadInput("below 0", _data(0, 0, -0.01), 422, f"{_RANGE} -0.01 - at `$.data[2]`"),
+    BadInput("above 1", _data(0, 1.01), 422, f"{_RANGE} 1.01 - at `$.data[1]`"),
+    BadInput("beyond float32", _data(1e39), 422, f"{_RANGE} 1e+39 - at `$.data[0]`"),
+    BadInput("beyond float64", _data().replace(b"0.0", b"1e999", 1), 422, f"{_RANGE} inf - at `$.data[0]`"),
     BadInput("0 to 255", _data(0, 128, 255), 422, "look like 0 to 255: divide each by 255"),
     BadInput("text", _data(), 415, "Expected the header `Content-Type: application/json`", "text/plain"),
     BadInput("XML", b"<data/>", 415, "got 'application/xml'", "application/xml"),

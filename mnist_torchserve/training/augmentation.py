@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - as all who use torch name it
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 from classifier.types import SIDE
 
@@ -18,6 +20,12 @@ class Ranges:
     shear: float
     shift: float  # pixels
     elastic: float = 0.0  # standard deviation of the displacement, in pixels
+
+
+def moved(rng: np.random.Generator, images: NDArray[np.float32], ranges: Ranges) -> NDArray[np.float32]:
+    """Images (N, 784) distorted by what NumPy's generator draws."""
+    seed = Generator().manual_seed(int(rng.integers(2**31)))
+    return distort(torch.from_numpy(images), ranges, seed).numpy()
 
 
 def distort(pixels: Tensor, ranges: Ranges, generator: Generator, *, graded: bool = False) -> Tensor:

@@ -26,7 +26,8 @@ class _Probabilities(nn.Module):
 
 def write(network: DigitNetwork, metadata: dict[str, Any], folder: Path) -> None:
     """Write the network twice into `folder`: for torch and for ONNX Runtime."""
-    _write_torch(network, metadata, folder / TORCH_FILE)
+    # Of what `torch.load(weights_only=True)` reads.
+    torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / TORCH_FILE)
     _write_onnx(network, metadata, folder / ONNX_FILE)
 
 
@@ -36,11 +37,6 @@ def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
     network = DigitNetwork().eval()
     network.load_state_dict(saved["state_dict"])
     return network, saved["metadata"]
-
-
-def _write_torch(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:
-    """Write `{"state_dict": …, "metadata": …}`, which `torch.load(weights_only=True)` reads."""
-    torch.save({"state_dict": network.state_dict(), "metadata": metadata}, path)
 
 
 def _write_onnx(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:

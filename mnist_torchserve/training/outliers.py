@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from classifier.types import PIXELS, SIDE
 from . import drawing
-from .augmentation import Ranges, distort
+from .augmentation import Ranges, moved
 
 Floats = NDArray[np.float32]
 Points = NDArray[np.floating]
@@ -126,9 +126,7 @@ def turned_digits(rng: Generator, count: int, digits: Floats) -> Floats:
 
 def letters(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Printed letters that no digit looks like, bent and moved."""
-    glyphs = torch.from_numpy(_choice(rng, drawing.draw_glyphs(LETTERS, TYPEFACES), count))
-    seed = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    return distort(glyphs, _LETTER_RANGES, seed).numpy()
+    return moved(rng, _choice(rng, drawing.draw_glyphs(LETTERS, TYPEFACES), count), _LETTER_RANGES)
 
 
 def spliced_letters(rng: Generator, count: int, _digits: Floats) -> Floats:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-import torch
 from numpy.random import Generator
 from PIL import Image
 from classifier.types import SIDE
 from . import drawing
-from .augmentation import Ranges, distort
+from .augmentation import Ranges, moved
 from .outliers import Floats, Kind
 
 _RANGES = Ranges(rotation=15, scale=0.15, shear=0.1, shift=2, elastic=0.5)
@@ -26,13 +25,13 @@ def drawings(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Pen drawings of things: a house, a star, a tree and ten more."""
     names = rng.choice(list(_PICTURES), count)
     images = np.stack([_draw_picture(_PICTURES[name], rng) for name in names])
-    return _moved(rng, images)
+    return moved(rng, images, _RANGES)
 
 
 def symbols(rng: Generator, count: int, _digits: Floats) -> Floats:
     """Printed characters of other scripts, signs and pictographs."""
     glyphs = drawing.draw_glyphs(SYMBOLS, _TYPEFACES)
-    return _moved(rng, glyphs[rng.integers(0, len(glyphs), count)])
+    return moved(rng, glyphs[rng.integers(0, len(glyphs), count)], _RANGES)
 
 
 def textures(rng: Generator, count: int, _digits: Floats) -> Floats:
@@ -70,11 +69,6 @@ KINDS: dict[str, Kind] = {kind.__name__: kind for kind in (drawings, symbols, te
 @cache
 def _photograph() -> Image.Image:
     return Image.open(_PHOTOGRAPH).convert("L")
-
-
-def _moved(rng: Generator, images: Floats) -> Floats:
-    seed = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    return distort(torch.from_numpy(images), _RANGES, seed).numpy()
 
 
 def _draw_picture(paths: list[Floats], rng: Generator) -> Floats:

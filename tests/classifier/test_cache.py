@@ -10,7 +10,8 @@ import requests
 from classifier.cache import ResponseCache
 from classifier.types import Request, Response
 from mnist_torchserve.contract import blank
-from mnist_torchserve.service import Archive, TorchServe
+from mnist_torchserve.service import Archive
+from mnist_torchserve.status import scrape
 from mnist_torchserve.waiting import wait_until
 from tests.support.fixtures import MakeServer
 
@@ -78,8 +79,5 @@ def test_hits_are_counted_in_the_metrics(make_server: MakeServer, archive: Archi
     with make_server(model_store=tmp_path).running() as server:
         answers = [requests.post(server.predict_url, json=blank(0.5), timeout=10).content for _ in range(4)]
         assert len(set(answers)) == 1
-        wait_until(lambda: re.search(r"^mnist_cache_hits_total\{.*\} 3\.0$", metrics(server), re.MULTILINE), 10)
-
-
-def metrics(server: TorchServe) -> str:
-    return requests.get(f"{server.metrics_url}/metrics", timeout=10).text
+        hits = re.compile(r"^mnist_cache_hits_total\{.*\} 3\.0$", re.MULTILINE)
+        wait_until(lambda: hits.search(scrape.read(server.metrics_url) or ""), 10)

@@ -223,6 +223,7 @@ PLAIN = Image.linear_gradient("L").resize((40, 40))
 SCAN = saved(PLAIN, "JPEG", progressive=True)
 JPEG = saved(PLAIN, "JPEG")
 LAST_SCAN = SCAN[SCAN.rfind(b"\xff\xda") : -2]
+ANIMATION = saved(PLAIN, save_all=True, append_images=[PLAIN.rotate(90)])
 MEGABYTE = zlib.compress(bytes(1_000_000), 9)
 REFUSED = {
     "nothing": (b"", "malformed", "there is nothing"),
@@ -231,11 +232,7 @@ REFUSED = {
     "half a PNG": (saved(PLAIN)[:-40], "malformed", "truncated"),
     "half a JPEG": (saved(PLAIN, "JPEG")[:-40], "malformed", "truncated"),
     "a PNG with a wrong checksum": (saved(PLAIN).replace(b"IDAT", b"IDAT\1", 1), "malformed", "PNG or JPEG"),
-    "an animation": (
-        saved(PLAIN, save_all=True, append_images=[PLAIN.rotate(90)]),
-        "image",
-        "got an animation. Send one frame",
-    ),
+    "an animation": (ANIMATION, "image", "got an animation. Send one frame"),
     "too many pixels": (png(1024, 513, b""), "image", "at most 524,288 pixels, .* got 1024 × 513. Crop it"),
     "far too many pixels": (png(2**31 - 1, 2**31 - 1, b""), "image", "at most 524,288 pixels, .* got far more"),
     "one column of pixels": (png(1, 4097, b""), "image", "4,096 on a side, got 1 × 4097. Crop it"),

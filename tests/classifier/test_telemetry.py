@@ -24,7 +24,6 @@ LINE = re.compile(
     r"\[METRICS\](?P<name>\w+)\.\w+:(?P<value>[0-9\-,.e]+)\|#(?P<labels>[^|]*)\|#type:(?P<type>\w+)\|#hostname:[^,]+,\d+"
 )
 
-
 Series = tuple[str, frozenset[str]]  # a metric's name, and its labels as `name:value`
 
 

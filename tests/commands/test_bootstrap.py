@@ -73,12 +73,9 @@ def test_code_in_the_current_folder_is_not_run(tmp_path: Path, checkout: Checkou
     """Neither while the environment is made nor afterwards."""
     for name in ("venv", "pip", "argparse", "mnist_torchserve", "bootstrap"):
         (tmp_path / f"{name}.py").write_text("open('intruded', 'w').close()")
-    code, output = checkout.run(f"cd '{tmp_path}' && '{checkout.root}/scripts/stop'")
-    assert (code, output) == (0, "Nothing to end: the service does not run.\n")
+    stop = f"'{checkout.root}/scripts/stop'"
+    assert checkout.run(f"cd '{tmp_path}' && {stop}") == "Nothing to end: the service does not run.\n"
     (checkout.root / ".venv" / "installed").unlink()
-    code, output = checkout.run(
-        f"cd '{tmp_path}' && PIP_INDEX_URL=http://127.0.0.1:9/ PIP_RETRIES=0 '{checkout.root}/scripts/stop'"
-    )
-    assert code == 1
+    output = checkout.run(f"cd '{tmp_path}' && PIP_INDEX_URL=http://127.0.0.1:9/ PIP_RETRIES=0 {stop}", code=1)
     assert "The packages could not be installed." in output
     assert not (tmp_path / "intruded").exists()

@@ -133,8 +133,7 @@ def test_key_comes_from_the_environment(
 
 
 def test_missing_service_and_wrong_usage_are_told_apart(checkout: Checkout) -> None:
-    code, output = checkout.run("scripts/predict docs/seven.json")
-    assert code == 1
+    output = checkout.run("scripts/predict docs/seven.json", code=1)
     assert output == "No service runs here: start it with scripts/serve, or name another with --url.\n"
     url = f"http://127.0.0.1:{free_ports(1)[0]}/predict"
     code, output, complaints = predict("--url", url, ROOT / "docs" / "seven.json")

@@ -17,30 +17,22 @@ def assert_gone(checkout: Checkout, family: list[psutil.Process]) -> None:
 
 
 def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> None:
-    code, output = checkout.run("scripts/serve --detach")
-    assert code == 0, output
+    output = checkout.run("scripts/serve --detach")
     labels = re.findall(r"label +(\d)", output)
     assert len(labels) == 5
     assert re.findall(r"prediction +(\d)", output) == labels
     [curl] = re.findall(r"curl .*", output)
-    assert re.match(r'\{"prediction": 7, "confidence": 0\.\d+\}', checkout.run(curl + " -s")[1])
+    assert re.match(r'\{"prediction": 7, "confidence": 0\.\d+\}', checkout.run(curl + " -s"))
 
-    code, output = checkout.run("scripts/predict docs/seven.json")
-    assert code == 0
-    assert "prediction  7" in output
-
-    code, output = checkout.run("scripts/serve --detach")
-    assert code == 1
-    assert "Already running: TorchServe, process" in output
+    assert "prediction  7" in checkout.run("scripts/predict docs/seven.json")
+    assert "Already running: TorchServe, process" in checkout.run("scripts/serve --detach", code=1)
 
     family = checkout.server.family()
     assert len(family) >= 3  # the JVM and two workers
-    code, output = checkout.run("scripts/stop")
-    assert (code, output) == (0, "The service has ended; its ports are free.\n")
+    assert checkout.run("scripts/stop") == "The service has ended; its ports are free.\n"
     assert_gone(checkout, family)
 
-    code, output = checkout.run("scripts/stop")
-    assert (code, output) == (0, "Nothing to end: the service does not run.\n")
+    assert checkout.run("scripts/stop") == "Nothing to end: the service does not run.\n"
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
@@ -58,16 +50,14 @@ def test_taken_port_is_named(checkout: Checkout) -> None:
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", checkout.server.ports[0]))
         squatter.listen()
-        code, output = checkout.run("scripts/serve --detach")
-    assert code == 1
+        output = checkout.run("scripts/serve --detach", code=1)
     assert f"Port {checkout.server.ports[0]} is taken by process" in output
     assert "Traceback" not in output
 
 
 def test_worker_that_cannot_load_says_why(checkout: Checkout) -> None:
     (checkout.root / "model_store" / "mnist.onnx").write_bytes(b"no weights")
-    code, output = checkout.run("scripts/serve --detach")
-    assert code == 1
+    output = checkout.run("scripts/serve --detach", code=1)
     assert "A worker could not load the model" in output
     assert "mnist.onnx is not an ONNX file" in output
     assert "Traceback" not in output

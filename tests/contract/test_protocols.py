@@ -12,6 +12,7 @@ import requests
 from numpy.typing import NDArray
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
+from mnist_torchserve.client import digits
 from mnist_torchserve.contract import PIXELS, TIMEOUT, Deployment
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import MakeGateway, Sample
@@ -117,9 +118,8 @@ def test_v2_answers_tensors(
     datatype: str,
 ) -> None:
     values = sample[0][:4].reshape(shape)
-    if datatype == "UINT8":
-        values = np.rint(values * 255).astype(np.uint8)
-    result = infer(deployment, triton, values, datatype, binary_data=binary_data)
+    sent = digits.levels(values) if datatype == "UINT8" else values
+    result = infer(deployment, triton, sent, datatype, binary_data=binary_data)
     assert_answers(result, expected)
 
 

@@ -211,11 +211,7 @@ def prometheus(service: Monitored, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_dashboard_and_rules_ask_for_what_there_is(service: Monitored, prometheus: Prometheus) -> None:
     recorded = {rule["record"] for group in RULES for rule in group["rules"] if "record" in rule}
     panels = [target["expr"].replace("$__rate_interval", "10s") for panel in PANELS for target in panel["targets"]]
-
-    def silent() -> list[str]:
-        return [query for query in [*panels, *recorded] if not prometheus.query(query)]
-
-    wait_until(lambda: not silent(), TIMEOUT)
+    wait_until(lambda: all(map(prometheus.query, [*panels, *recorded])), TIMEOUT)
     # An alert's own query has no result while all is well, so its metrics are looked for by name.
     for alert in ALERTS:
         names = re.sub(r"\{.*?\}|\b(by|on) \(.*?\)", "", alert["expr"])  # without their labels

@@ -46,14 +46,15 @@ def write_objectives(folder: Path, endpoint: str, **changes: Any) -> Path:
     return file
 
 
-def loadtest(folder: Path, *arguments: object, **variables: str) -> tuple[int, str]:
-    """Run scripts/loadtest with its files in `folder`: its exit code, and all that it printed."""
+def loadtest(folder: Path, *arguments: object, code: int, **variables: str) -> str:
+    """Run scripts/loadtest with its files in `folder`; it must end with this exit code. All that it printed."""
     files = ["--results", folder / "results", "--history", folder / "history.jsonl"]
     command = [sys.executable, ROOT / "scripts" / "loadtest", *files, *arguments]
     done = subprocess.run(
         [*map(str, command)], env=os.environ | variables, stdout=PIPE, stderr=STDOUT, text=True, timeout=120
     )
-    return done.returncode, done.stdout
+    assert done.returncode == code, done.stdout
+    return done.stdout
 
 
 def on(stub: Stub, objectives: Path) -> list[object]:
@@ -69,8 +70,7 @@ def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp
     limits = "failure_ratio = 0\np99 = 10_000"
     file = write_objectives(tmp_path, limits, locustfile="mixed.py", users=20, more="recognised = 0.9")
     host = deployment.root.removesuffix("/ping").removesuffix("/")
-    code, output = loadtest(tmp_path, "--profile", "short", "--objectives", file, "--host", host)
-    assert code == 0, output
+    output = loadtest(tmp_path, "--profile", "short", "--objectives", file, "--host", host, code=0)
     assert "PASS: 3 of 3 objectives met" in output
     endpoints = result(tmp_path)["run"]["endpoints"]
     assert {"POST /predict", "POST /predict (400)", "POST /predict (422)"} <= endpoints.keys()
@@ -84,8 +84,7 @@ def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp
 def test_objectives_that_are_not_met_fail(service_stub: Stub, tmp_path: Path) -> None:
     """The stub answers every digit with 7: no failure of a request, and yet no good service."""
     file = write_objectives(tmp_path, "p99 = 0\nfailure_ratio = 0\nmin_rps = 0.1", more="recognised = 0.9")
-    code, output = loadtest(tmp_path, *on(service_stub, file))
-    assert code == 1, output
+    output = loadtest(tmp_path, *on(service_stub, file), code=1)
     assert "FAIL  POST /predict p99 " in output
     assert "PASS  POST /predict failure ratio" in output
     assert "PASS  POST /predict throughput" in output
@@ -96,16 +95,14 @@ def test_objectives_that_are_not_met_fail(service_stub: Stub, tmp_path: Path) ->
 def test_service_that_answers_wrongly_fails(service_stub: Stub, tmp_path: Path) -> None:
     service_stub.answers["/health"] = {"status": "unhealthy", "model_loaded": False}
     service_stub.answers["/predict"] = {"prediction": 7}
-    code, output = loadtest(tmp_path, *on(service_stub, write_objectives(tmp_path, "failure_ratio = 0")))
-    assert code == 1, output
+    output = loadtest(tmp_path, *on(service_stub, write_objectives(tmp_path, "failure_ratio = 0")), code=1)
     assert "FAIL  POST /predict failure ratio" in output
     assert 'wrong answer: 200 {"prediction": 7}' in output
 
 
 def test_service_that_goes_down_fails(service_stub: Stub, tmp_path: Path) -> None:
     service_stub.answers_left = 10
-    code, output = loadtest(tmp_path, *on(service_stub, write_objectives(tmp_path, "failure_ratio = 0")))
-    assert code == 1, output
+    output = loadtest(tmp_path, *on(service_stub, write_objectives(tmp_path, "failure_ratio = 0")), code=1)
     assert "FAIL  POST /predict failure ratio" in output
 
 
@@ -120,8 +117,7 @@ def test_saturated_generator_gives_no_verdict(service_stub: Stub, tmp_path: Path
         "locust.runners.CPU_WARNING_THRESHOLD = 0\n"
     )
     file = write_objectives(tmp_path, "failure_ratio = 0", locustfile=locustfile)
-    code, output = loadtest(tmp_path, *on(service_stub, file))
-    assert code == 3, output
+    output = loadtest(tmp_path, *on(service_stub, file), code=3)
     assert "NO VERDICT" in output
     assert not (tmp_path / "history.jsonl").exists()
 
@@ -133,8 +129,7 @@ def test_climb_finds_the_breaking_point(service_stub: Stub, tmp_path: Path) -> N
     for key, value in {"first": 10, "factor": 2, "settle": 0, "hold": 1, "recovered": 1000}.items():
         text = re.sub(f"(?m)^{key} = .*", f"{key} = {value}", text)
     file.write_text(text)
-    code, output = loadtest(tmp_path, *on(service_stub, file))
-    assert code == 0, output
+    loadtest(tmp_path, *on(service_stub, file), code=0)
     climb = result(tmp_path)["run"]["climb"]
     assert [(step["users"], step["held"]) for step in climb["steps"]] == [(10, True), (20, False)]
     assert climb["sustained"]["users"] == 10
@@ -147,8 +142,7 @@ def test_versions_that_disagree_fail(service_stub: Stub, tmp_path: Path) -> None
         "/predictions/mnist/1.0": {"prediction": 7, "confidence": 0.9},
         "/predictions/mnist/2.0": {"prediction": 3, "confidence": 0.6},
     }
-    code, output = loadtest(tmp_path, "--compare", "1.0", "2.0", "--host", service_stub.url, "--run-time", 4)
-    assert code == 1, output
+    output = loadtest(tmp_path, "--compare", "1.0", "2.0", "--host", service_stub.url, "--run-time", 4, code=1)
     assert "FAIL  equal predictions" in output
     assert "FAIL  confidence in digits, moved" in output
     assert "0.3 (0.9000 → 0.6000)" in output
@@ -169,9 +163,7 @@ def locust_alone(tmp_path: Path) -> RunAlone:
     python = environments.with_packages(tmp_path / "environment", "locust")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [python, *arguments], cwd=tmp_path / "copy", capture_output=True, text=True, timeout=60, check=False
-        )
+        return subprocess.run([python, *arguments], cwd=tmp_path / "copy", capture_output=True, text=True, timeout=60)
 
     for missing in ("numpy", "torch", "mnist_torchserve.service"):
         assert run("-c", f"import {missing}").returncode, f"{missing} is there, or this fixture gives nothing"
@@ -215,8 +207,7 @@ BAD_USE = {
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_USE.values(), ids=BAD_USE)
 def test_bad_use_gets_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
-    code, output = loadtest(tmp_path, *arguments)
-    assert code == 2
+    output = loadtest(tmp_path, *arguments, code=2)
     assert sentence in output
     assert len(output.splitlines()) == 1
 
@@ -226,8 +217,7 @@ def test_missing_locust_is_named(tmp_path: Path) -> None:
         "import importlib.util as util\nfind = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'locust' else find(name, *rest)\n"
     )
-    code, output = loadtest(tmp_path, PYTHONPATH=str(tmp_path))
-    assert code == 2
+    output = loadtest(tmp_path, code=2, PYTHONPATH=str(tmp_path))
     assert output.startswith("Locust is missing from ")
 
 
@@ -287,12 +277,10 @@ def test_trend_judges_each_machine_by_itself_and_draws(tmp_path: Path) -> None:
     elsewhere = [made_run(50, machine="a slower one") for _ in range(5)]
     for line in [*STEADY, *elsewhere]:
         history.append(file, line)
-    code, output = loadtest(tmp_path, "--trend")
-    assert code == 0, output
+    output = loadtest(tmp_path, "--trend", code=0)
     assert "PASS: no regression" in output
     history.append(file, made_run(9))
-    code, output = loadtest(tmp_path, "--trend")
-    assert code == 1, output
+    output = loadtest(tmp_path, "--trend", code=1)
     assert "FAIL  seed: mean ÷ median of 5" in output
     assert (tmp_path / "trend.png").read_bytes().startswith(b"\x89PNG")
 
@@ -322,9 +310,7 @@ def soaked(**last: float) -> dict[str, Any]:
 )
 def test_soak_fails_on_growth(last: dict[str, float], growing: str | None) -> None:
     findings = verdict.judge(objectives.load(), "soak", soaked(**last))
-    growth = {
-        finding.subject.removeprefix("growth of "): finding.met for finding in findings if "growth" in finding.subject
-    }
+    growth = {each.subject.removeprefix("growth of "): each.met for each in findings if "growth" in each.subject}
     assert len(growth) == 4
     grown = [subject for subject, met in growth.items() if not met]
     assert grown == ([growing] if growing else [])

@@ -17,10 +17,9 @@ from mnist_torchserve.service import Archive
 from tests.support import environments
 from tests.support.fixtures import MakeServer
 
-SOURCES = {
-    file.relative_to(ROOT / "handler").as_posix(): file for file in (ROOT / "handler").rglob("*") if file.is_file()
-}
-EXPECTED = {name: file for name, file in SOURCES.items() if "__pycache__" not in name}
+HANDLER = ROOT / "handler"
+SOURCES = [file for file in HANDLER.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+EXPECTED = {file.relative_to(HANDLER).as_posix(): file for file in SOURCES}
 EXPECTED |= {name: MODEL_STORE / name for name in ("mnist.pt", "mnist.onnx")}
 
 

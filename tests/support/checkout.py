@@ -65,14 +65,15 @@ class Checkout:
                 stderr=subprocess.STDOUT,
             )
 
-    def run(self, command: str, timeout: float = 120) -> tuple[int, str]:
-        """Run a command line to its end: its exit code, and all that it printed."""
+    def run(self, command: str, code: int = 0, timeout: float = 120) -> str:
+        """Run a command line to its end, with this exit code: all that it printed."""
         process = self.popen(command)
         try:
-            code = process.wait(timeout)
+            ended = process.wait(timeout)
         finally:
             process.kill()
-        return code, self.output()
+        assert ended == code, f"{command} ended with {ended}:\n{self.output()}"
+        return self.output()
 
     def output(self) -> str:
         """What the last command has printed so far."""

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-RIGHT = {"prediction": 7, "confidence": 0.9}
-
 Answering = Callable[[str, bytes], tuple[int, Any]]  # from a path and a body to a status and a document
 
 
@@ -24,7 +22,7 @@ class Stub(ThreadingHTTPServer):
         self.answers: dict[str, Any] = {
             "/": {"message": "Welcome"},
             "/health": {"status": "healthy", "model_loaded": True},
-            "/predict": RIGHT,
+            "/predict": {"prediction": 7, "confidence": 0.9},
         }
         self.connections = 0
         self.most_connections = 1_000_000  # more clients than these get 503

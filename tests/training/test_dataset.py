@@ -14,14 +14,6 @@ from mnist_torchserve.client import digits
 from mnist_torchserve.training import dataset
 
 
-@pytest.fixture(scope="module")
-def mnist() -> dataset.Dataset:
-    try:
-        return dataset.load()
-    except dataset.DatasetError as error:
-        pytest.skip(f"the whole of MNIST cannot be had: {error}")
-
-
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
     content = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape) + array.tobytes()
     path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)

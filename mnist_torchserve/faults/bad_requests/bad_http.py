@@ -91,9 +91,8 @@ def _in_chunks(dice: Random) -> Draft:
 @KINDS.add("bad chunks", {400, CLOSED}, {400, CLOSED})
 def _bad_chunks(dice: Random) -> Draft:
     first = dice.choice([b"zz", b"-5", b"ffffffffffffffffffff", b"5 5", b"", b"0x10", b"\x00", b"80000000"])
-    return Draft(
-        first + b"\r\n0.5\r\n0\r\n\r\n", headers=[b"Transfer-Encoding: chunked"], length=b"", finish=Finish.SHUT
-    )
+    body = first + b"\r\n0.5\r\n0\r\n\r\n"
+    return Draft(body, headers=[b"Transfer-Encoding: chunked"], length=b"", finish=Finish.SHUT)
 
 
 @KINDS.add("chunks and a length", {400}, {200})

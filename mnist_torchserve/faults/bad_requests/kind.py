@@ -22,7 +22,6 @@ HOSTILE = [
     b"\x1b[2J\x1b[31mforged",
 ]
 
-
 Make = Callable[[Random], Draft]
 
 
