@@ -1,5 +1,6 @@
-"""Several TorchServe nodes behind the gateway: what happens to one of them, no client notices."""
+"""Several TorchServe nodes behind the gateway: what happens to one of them takes the service from nobody."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def pair(make_server: MakeServer) -> Iterator[list[TorchServe]]:
         yield servers
 
 
-def test_what_happens_to_one_node_no_client_notices(pair: list[TorchServe], make_gateway: MakeGateway) -> None:
+def test_what_happens_to_one_node_costs_no_more_than_what_it_had_taken(pair: list[TorchServe], make_gateway: MakeGateway) -> None:
     first, second = pair
     with make_gateway(*pair).running() as gateway:
 
@@ -109,7 +110,10 @@ def test_what_happens_to_one_node_no_client_notices(pair: list[TorchServe], make
             second.wait_ready()
             gateway.route(Node.of(first), Node.of(second))
             answered.wait_for_more()
-        assert set(answered.answers) == {200}
+        # The gateway repeats nothing that a worker may have seen: whatever the first node had taken is lost, no more.
+        lost = answered.answers - Counter({200: answered.answers[200]})
+        assert lost.total() <= 3 * CLIENTS, lost
+        assert {json.loads(str(answer))["code"] for answer in lost} <= {500, 502, 503, 504, 507}
 
 
 def test_client_errors_take_no_node_out(pair: list[TorchServe], make_gateway: MakeGateway) -> None:
