@@ -92,8 +92,10 @@ class StateFile:
         try:
             state: dict[str, Any] = json.loads(self._path.read_text())
             is_whole = {"pid", "created", "ports", "temporary"} <= state.keys()
-            # Whatever runs in the temporary folder is ended with the process: it must be one.
-            return state if is_whole and len(Path(state["temporary"]).resolve().parts) > 2 else None
+            # Whatever names this folder is ended with the process, so it must not be everybody's.
+            folder = Path(state["temporary"])
+            is_own = folder.is_absolute() and len(folder.resolve().parts) > 2
+            return state if is_whole and is_own else None
         except (OSError, ValueError, AttributeError, TypeError):
             return None
 

@@ -13,6 +13,7 @@ import requests
 from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.gateway.configuration import validate
 from mnist_torchserve.gateway.settings import SettingsError, load
 from mnist_torchserve.service import TorchServe
 from mnist_torchserve.waiting import wait_until
@@ -175,6 +176,8 @@ def test_clients_without_a_certificate_of_the_authority_stay_outside(
         ('keys = "FOLDER/empty"', "Expected one API key a line, got none"),
         ('keys = "FOLDER/weak"', "at least 16 ASCII characters without spaces as an API key, key 2 is not that"),
         (f'keys = "{Path(__file__)}"', "could be committed"),
+        ('keys = "FOLDER/open"', r"Other users .* can read .*/open \(mode 644\): run `chmod 600 .*/open`"),
+        ('private_key = "FOLDER/open"', r"Other users .* can read .*/open \(mode 644\)"),
         ('certificate = "FOLDER/good"', "PEM file with a certificate"),
         ('nodes = [{inference = "10.0.0.1:8080"}]', "missing required field `management`"),
     ],
@@ -183,6 +186,7 @@ def test_settings_that_cannot_be_meant_are_refused(settings: str, reason: str, t
     write_secret(tmp_path / "good", OLD)
     write_secret(tmp_path / "empty", "# none yet\n")
     write_secret(tmp_path / "weak", f"{OLD}\npassword\n")
+    write_secret(tmp_path / "open", OLD).chmod(0o644)
     file = tmp_path / "settings.toml"
     file.write_text(settings.replace("FOLDER", str(tmp_path)))
     with pytest.raises(SettingsError, match=reason) as refusal:
@@ -197,6 +201,18 @@ def test_other_machines_may_come_with_a_key_or_by_permission(more: str, tmp_path
     file = tmp_path / "settings.toml"
     file.write_text('listen = "0.0.0.0:8000"\n' + more.replace("FOLDER", str(tmp_path)))
     assert load(file).listen == ("0.0.0.0", 8000)  # noqa: S104 - nothing is bound
+
+
+def test_configuration_is_validated_in_its_own_folder(tmp_path: Path) -> None:
+    envoy = tmp_path / "envoy"
+    envoy.write_text('#!/bin/sh\nfor file; do :; done\nstat -c "%a %n" "$file" > "$(dirname "$0")/seen"\n')
+    envoy.chmod(0o700)
+    folder = tmp_path / "configuration"
+    folder.mkdir()
+    validate(str(envoy), {"key": OLD}, folder)
+    mode, _, file = (tmp_path / "seen").read_text().strip().partition(" ")
+    assert (mode, Path(file).parent) == ("600", folder), "where this is killed, no other user sees the keys"
+    assert list(folder.iterdir()) == []
 
 
 def test_nothing_is_started_that_strangers_could_use(checkout: Checkout) -> None:

@@ -77,7 +77,9 @@ def pair(make_server: MakeServer) -> Iterator[list[TorchServe]]:
         yield servers
 
 
-def test_what_happens_to_one_node_costs_no_more_than_what_it_had_taken(pair: list[TorchServe], make_gateway: MakeGateway) -> None:
+def test_end_of_one_node_costs_what_it_had_taken_and_no_more(
+    pair: list[TorchServe], make_gateway: MakeGateway
+) -> None:
     first, second = pair
     with make_gateway(*pair).running() as gateway:
 

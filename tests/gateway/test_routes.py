@@ -36,6 +36,12 @@ def test_configuration_as_it_stands_is_for_the_usual_ports() -> None:
     assert sorted(set(ports)) == sorted(set(usual)) == ["8000", "8001", "8080", "8081"]
 
 
+def test_administration_is_in_no_shared_folder() -> None:
+    admin = yaml.safe_load(TEMPLATE.read_text())["admin"]["address"]["pipe"]
+    assert Path(admin["path"]).name == admin["path"], "by hand it is in the current folder"
+    assert admin["mode"] == 0o600
+
+
 ELSE = ["/predictions/mnist", "/ping", "/models", "/models/mnist", "/metrics", "/api-description"]  # of TorchServe
 ELSE += ["/v1/models/mnist:explain", "/v1/models/other:predict", "/v2/models/other", "/v2/models/mnist/config"]
 ELSE += ["/v2/repository/index", "/invocations", "/workflows"]

@@ -1,0 +1,45 @@
+"""The keeper of the access log: bounded files, and no line torn or lost while it is kept."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from mnist_torchserve.gateway import access_log
+
+SIZE = 1_000  # bytes
+LINE = b'{"status":200,"number":%03d}\n'
+
+
+def kept(path: Path, pieces: Iterable[bytes]) -> list[bytes]:
+    """What the files have after these pieces, oldest first."""
+    for piece in pieces:
+        reader, writer = os.pipe()
+        os.write(writer, piece)
+        os.close(writer)
+        access_log.keep(reader, path, SIZE)
+        os.close(reader)
+    files = [path.with_name(f"access.log.{number}") for number in range(access_log.KEPT, 0, -1)]
+    return [file.read_bytes() for file in [*files, path] if file.exists()]
+
+
+def test_full_file_gives_way_to_another_between_two_lines(tmp_path: Path) -> None:
+    text = b"".join(LINE % number for number in range(100))
+    files = kept(tmp_path / "access.log", [text[start : start + 70] for start in range(0, len(text), 70)])
+    assert b"".join(files) == text
+    assert len(files) > 2
+    assert all(file.endswith(b"\n") and len(file) <= SIZE + 70 for file in files[:-1])
+
+
+def test_oldest_lines_go(tmp_path: Path) -> None:
+    files = kept(tmp_path / "access.log", [LINE % number * 30 for number in range(40)])
+    assert len(files) == access_log.KEPT + 1
+    assert LINE % 39 in files[-1] + files[-2]
+    assert sum(map(len, files)) <= (access_log.KEPT + 1) * 2 * SIZE
+
+
+def test_log_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", access_log.__file__, str(tmp_path / "absent" / "access.log")]
+    ended = subprocess.run(command, input=LINE * 10_000, capture_output=True, check=True)
+    assert ended.stderr == b""
