@@ -77,9 +77,7 @@ def pair(make_server: MakeServer) -> Iterator[list[TorchServe]]:
         yield servers
 
 
-def test_end_of_one_node_costs_what_it_had_taken_and_no_more(
-    pair: list[TorchServe], make_gateway: MakeGateway
-) -> None:
+def test_end_of_one_node_costs_what_it_had_taken_and_no_more(pair: list[TorchServe], make_gateway: MakeGateway) -> None:
     first, second = pair
     with make_gateway(*pair).running() as gateway:
 

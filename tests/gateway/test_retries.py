@@ -14,7 +14,7 @@ from tests.support.fixtures import MakeGateway
 from tests.support.gateway_client import predict
 from tests.support.stub import Stub
 
-Answer = Callable[[int], tuple[int, Any]]  # from the number of a try to what a node answers it
+Answer = Callable[[int], tuple[int, Any]]  # from a node's port to what it answers
 
 ERROR = {"code": 500, "type": "InternalServerException", "message": "Worker died."}
 
@@ -23,7 +23,7 @@ class Nodes:
     """Two nodes that count what they are asked for, and answer as they are told."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self.answer: Answer = lambda number: (200, {"prediction": 7, "confidence": 0.9})
+        self.answer: Answer = lambda port: (200, {})
         self.tries: Counter[int] = Counter()  # of predictions, by the node's port
         self.stubs: list[Stub] = []
         for _ in range(2):
@@ -35,7 +35,7 @@ class Nodes:
             if not path.startswith("/predictions"):
                 return 200, {}
             self.tries[port] += 1
-            return self.answer(self.tries.total())
+            return self.answer(port)
 
         return answering
 
@@ -56,13 +56,13 @@ def before_nodes(make_gateway: MakeGateway, node: TorchServe, nodes: Nodes) -> I
 
 @pytest.mark.parametrize("status", [400, 413, 422, 500, 502, 504, 507])
 def test_what_a_worker_may_have_seen_is_asked_once(before_nodes: Gateway, nodes: Nodes, status: int) -> None:
-    nodes.answer = lambda number: (status, ERROR)
+    nodes.answer = lambda port: (status, ERROR)
     assert predict(before_nodes).status_code == status
     assert nodes.tries.total() == 1
 
 
 def test_connection_that_is_cut_over_a_request_is_not_tried_again(before_nodes: Gateway, nodes: Nodes) -> None:
-    def answer(number: int) -> tuple[int, Any]:
+    def answer(port: int) -> tuple[int, Any]:
         raise ConnectionError
 
     nodes.answer = answer
@@ -71,19 +71,23 @@ def test_connection_that_is_cut_over_a_request_is_not_tried_again(before_nodes: 
 
 
 def test_full_queue_of_one_node_is_anothers_chance(before_nodes: Gateway, nodes: Nodes) -> None:
-    nodes.answer = lambda number: (503, ERROR) if number == 1 else (200, {"prediction": 7})
-    assert predict(before_nodes).status_code == 200
-    assert sorted(nodes.tries.values()) == [1, 1], "each node was asked once"
+    full, free = (node.server_port for node in nodes.stubs)
+    nodes.answer = lambda port: (503 if port == full else 200, ERROR)
+    with before_nodes.session() as session:
+        for _ in range(50):
+            assert predict(before_nodes, session=session).status_code == 200
+    assert nodes.tries[full] > 0
+    assert nodes.tries[free] == 50
 
 
 def test_full_queues_are_tried_twice_and_no_more(before_nodes: Gateway, nodes: Nodes) -> None:
-    nodes.answer = lambda number: (503, ERROR)
+    nodes.answer = lambda port: (503, ERROR)
     assert predict(before_nodes).status_code == 503
     assert sorted(nodes.tries.values()) == [1, 1]
 
 
 def test_answers_to_a_clients_mistakes_take_no_node_out(before_nodes: Gateway, nodes: Nodes) -> None:
-    nodes.answer = lambda number: (500 if number % 2 else 422, ERROR)
+    nodes.answer = lambda port: (500 if port == nodes.stubs[0].server_port else 422, ERROR)
     with before_nodes.session() as session:
         for _ in range(50):
             assert predict(before_nodes, session=session).status_code in (422, 500)
