@@ -4,6 +4,7 @@ Both read their weights from the model's directory, where a `.mar` unpacks them:
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,6 +56,8 @@ class OnnxRuntime:
     name = "onnxruntime-cpu"
 
     def __init__(self, path: Path) -> None:
+        # Its wheels for Linux otherwise keep an ID of the machine, and send reports to their maker.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime  # noqa: PLC0415 - for CPUs alone
 
         options = onnxruntime.SessionOptions()

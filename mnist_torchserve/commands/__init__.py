@@ -4,9 +4,12 @@ import argparse
 import signal
 import sys
 
+from mnist_torchserve import machine
+
 
 def command_line(verb: str, description: str | None, epilog: str = "") -> argparse.ArgumentParser:
     """The command line of a verb, whose `--help` is its module's own documentation."""
+    machine.reach_without_proxy()
     return argparse.ArgumentParser(
         prog=f"scripts/{verb}",
         description=description,

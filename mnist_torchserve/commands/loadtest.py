@@ -14,7 +14,6 @@ import datetime
 import importlib.util
 import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +69,13 @@ def parse() -> argparse.Namespace:
     add("--run-time", type=float, metavar="SECONDS", help="in place of the profile's")
     add("--baseline", metavar="URL", help="run the same load on this service too, and give the ratio")
     add("--objectives", type=Path, default=objectives.FILE, metavar="FILE", help="in place of ours")
-    add("--results", type=Path, metavar="FOLDER", help="default: results/PROFILE-DATE")
+    add(
+        "--results",
+        type=Path,
+        default=ROOT / "results",
+        metavar="FOLDER",
+        help="where each run makes a folder of its own, PROFILE-DATE (default: results)",
+    )
     add("--history", type=Path, default=history.FILE, metavar="FILE", help="default: docs/load_testing/history.jsonl")
     return parser.parse_args()
 
@@ -92,9 +97,13 @@ def run_and_judge(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
         profile = dataclasses.replace(profile, options=["--versions", ",".join(arguments.compare)])
     target = find_target(arguments)
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    results = arguments.results or ROOT / "results" / f"{name}-{now:%Y%m%d-%H%M%S}"
-    shutil.rmtree(results, ignore_errors=True)
-    results.mkdir(parents=True)
+    results = arguments.results / f"{name}-{now:%Y%m%d-%H%M%S}"
+    try:
+        results.mkdir(parents=True)
+    except OSError as error:
+        raise BadUseError(
+            f"No results can be written to {results}: {error.strerror}. Name another --results."
+        ) from None
     print(f"{name}: {profile.summary}", flush=True)
 
     record = run.execute(name, profile, target, arguments.objectives.resolve(), results.resolve())

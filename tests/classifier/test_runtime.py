@@ -1,5 +1,8 @@
 """The committed weights, as a worker loads and asks them."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +45,13 @@ def test_gpu_answers_as_torch_does(pixels: Pixels) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_worker_with_a_gpu_id_but_no_gpu_runs_on_the_cpu() -> None:
     assert runtime.load(MODEL_STORE, gpu_id=0).name == "onnxruntime-cpu"
+
+
+def test_nothing_is_kept_about_the_machine_that_predicts(tmp_path: Path) -> None:
+    code = "import sys, pathlib, classifier.runtime as r; r.load(pathlib.Path(sys.argv[1]), None)"
+    usual = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    subprocess.run([sys.executable, "-c", code, MODEL_STORE], env=usual | {"HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == [], "where onnxruntime reports to its maker, it keeps an ID here"
 
 
 def test_both_files_tell_the_same_story(model: Runtime) -> None:

@@ -7,6 +7,7 @@ import socket
 import psutil
 import pytest
 from mnist_torchserve.ports import is_taken
+from tests.support import stub
 from tests.support.checkout import Checkout
 from tests.support.workers import have_ended
 
@@ -33,6 +34,20 @@ def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> No
     assert_gone(checkout, family)
 
     assert checkout.run("scripts/stop") == "Nothing to end: the service does not run.\n"
+
+
+def test_proxy_of_the_environment_is_for_other_machines(checkout: Checkout) -> None:
+    with stub.running() as proxy:
+        proxy.answers_left = usual = 1_000
+        checkout.variables |= dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"), proxy.url)
+        checkout.variables |= {"no_proxy": "example.org", "NO_PROXY": "example.org"}
+        checkout.run("scripts/serve --gateway --detach")
+        assert "prediction  7" in checkout.run("scripts/predict docs/seven.json")
+        assert "healthy" in checkout.run("scripts/status")
+        checkout.run("scripts/reload")
+        checkout.run("pytest -q -n0 tests/test_api.py")
+        checkout.run("scripts/stop")
+        assert proxy.answers_left == usual, "nobody asked it for anything"
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])

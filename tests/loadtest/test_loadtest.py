@@ -62,8 +62,14 @@ def on(stub: Stub, objectives: Path) -> list[object]:
 
 
 def result(folder: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((folder / "results" / "result.json").read_text())
+    read: dict[str, Any] = json.loads((results(folder) / "result.json").read_text())
     return read
+
+
+def results(folder: Path) -> Path:
+    """The folder that the only run has made."""
+    [made] = (folder / "results").iterdir()
+    return made
 
 
 def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp_path: Path) -> None:
@@ -75,7 +81,7 @@ def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp
     endpoints = result(tmp_path)["run"]["endpoints"]
     assert {"POST /predict", "POST /predict (400)", "POST /predict (422)"} <= endpoints.keys()
     assert endpoints["total"]["failures"] == 0
-    names = {path.name for path in (tmp_path / "results").iterdir()}
+    names = {path.name for path in results(tmp_path).iterdir()}
     assert {"locust_stats.csv", "report.html", "result.json", "over_time.png"} <= names
     [line] = history.read(tmp_path / "history.jsonl")
     assert (line["profile"], line["verdict"]) == ("short", "PASS")
@@ -134,7 +140,22 @@ def test_climb_finds_the_breaking_point(service_stub: Stub, tmp_path: Path) -> N
     assert [(step["users"], step["held"]) for step in climb["steps"]] == [(10, True), (20, False)]
     assert climb["sustained"]["users"] == 10
     assert climb["saturated"] == "the queue"
-    assert (tmp_path / "results" / "climb.png").is_file()
+    assert (results(tmp_path) / "climb.png").is_file()
+
+
+def test_run_leaves_everything_that_stands_where_its_results_go(service_stub: Stub, tmp_path: Path) -> None:
+    file = write_objectives(tmp_path, "failure_ratio = 0", users=2)
+    theirs = tmp_path / "results" / "thesis.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("years of work")
+    loadtest(tmp_path, *on(service_stub, file), code=0)
+    assert theirs.read_text() == "years of work"
+    theirs.unlink()
+    assert results(tmp_path).name.startswith("short-")
+    theirs.parent.rename(tmp_path / "earlier")
+    theirs.parent.write_text("a file")
+    output = loadtest(tmp_path, *on(service_stub, file), code=2)
+    assert re.search(r"No results can be written to .*: Not a directory. Name another --results.", output)
 
 
 def test_versions_that_disagree_fail(service_stub: Stub, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class Checkout:
             file.write_text(self.on_own_ports(file.read_text()))
         # Short, as a worker's socket lies in it; and for this copy alone, as TorchServe keeps its PID file there.
         self._temporary = tempfile.mkdtemp(prefix="mnist-test-")
+        self.variables: dict[str, str] = {}  # what its commands find in their environment beside the usual
         self.server = TorchServe(config, root / ".run")
         self.gateway = Gateway(self.server, settings=settings, home=root / ".run" / "gateway")
 
@@ -54,6 +55,7 @@ class Checkout:
         """
         variables = {**os.environ, "PATH": os.pathsep.join([f"{self.root}/.venv/bin", os.environ["PATH"]])}
         variables |= {"JAVA_HOME": java.home(), "TMPDIR": self._temporary, "TEMP": self._temporary}
+        variables |= self.variables
         with open(self.root / "output", "w") as output:
             return subprocess.Popen(
                 ["bash", "-c", command],
