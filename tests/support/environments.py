@@ -16,7 +16,7 @@ _OURS = Path(sysconfig.get_path("purelib"))
 def with_packages(folder: Path, *names: str) -> Path:
     """An environment with these packages of ours, what they require, and nothing else; return its Python."""
     site = _site_packages(folder)
-    for package in {each.name: each for name in names for each in _requirements(Requirement(name))}.values():
+    for package in {each.name: each for name in names for each in requirements(Requirement(name))}.values():
         for file in package.files or ():
             top = _OURS / file.parts[0]
             if file.parts[0] not in ("..", "__pycache__") and top.exists() and not (site / top.name).exists():
@@ -48,7 +48,7 @@ def _site_packages(folder: Path) -> Path:
     return site
 
 
-def _requirements(requirement: Requirement) -> Iterator[Distribution]:
+def requirements(requirement: Requirement) -> Iterator[Distribution]:
     """A package and all that it requires, here; of the project itself only what it requires."""
     try:
         found = distribution(requirement.name)
@@ -60,4 +60,4 @@ def _requirements(requirement: Requirement) -> Iterator[Distribution]:
         further = Requirement(line)
         extras = requirement.extras or {""}
         if further.marker is None or any(further.marker.evaluate({"extra": extra}) for extra in extras):
-            yield from _requirements(further)
+            yield from requirements(further)
