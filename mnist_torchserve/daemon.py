@@ -38,8 +38,7 @@ class StateFile:
             return None
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(state["pid"])
-            # A PID is given again; its time of creation is not.
-            if process.create_time() == state["created"] and process.status() != psutil.STATUS_ZOMBIE:
+            if _birth(process) == state["born"] and process.status() != psutil.STATUS_ZOMBIE:
                 return process
         return None
 
@@ -67,7 +66,7 @@ class StateFile:
 
     def remember(self, process: psutil.Process, ports: list[int], temporary: str) -> None:
         """Make this the process, with the TCP ports that it listens on; `temporary` is deleted when it is ended."""
-        state = {"pid": process.pid, "created": process.create_time(), "ports": ports, "temporary": temporary}
+        state = {"pid": process.pid, "born": _birth(process), "ports": ports, "temporary": temporary}
         aside = self._path.with_suffix(".new")
         aside.write_text(json.dumps(state))
         aside.replace(self._path)
@@ -91,7 +90,7 @@ class StateFile:
         """What the file says; None where it is missing or damaged."""
         try:
             state: dict[str, Any] = json.loads(self._path.read_text())
-            is_whole = {"pid", "created", "ports", "temporary"} <= state.keys()
+            is_whole = {"pid", "born", "ports", "temporary"} <= state.keys()
             # Whatever names this folder is ended with the process, so it must not be everybody's.
             folder = Path(state["temporary"])
             is_own = folder.is_absolute() and len(folder.resolve().parts) > 2
@@ -197,6 +196,19 @@ class Daemon(ABC):
         if self.process() is None:
             said = self._log.read_text().strip().splitlines()
             raise ServiceError(f"{self.name} ended by itself: {said[-1] if said else 'without a word'}")
+
+
+def _birth(process: psutil.Process) -> str:
+    """What tells a process from another that is given its PID later.
+
+    On Linux in ticks since the system booted, since the time of day, which psutil adds, may be set meanwhile.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return f"{boot} {ticks}"
+    except OSError:
+        return str(process.create_time())
 
 
 def _end(process: psutil.Process, timeout: float) -> None:

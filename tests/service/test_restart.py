@@ -54,7 +54,7 @@ def test_stale_state_is_no_process_and_harms_none(tmp_path: Path, remembered: st
     if remembered == "half written":
         state.write_text(state.read_text()[:20])
     else:  # a PID that nobody has, or that somebody else has by now
-        change = {"pid": 2**22 + 1} if remembered == "dead" else {"created": 0.0}
+        change = {"pid": 2**22 + 1} if remembered == "dead" else {"born": "0"}
         state.write_text(json.dumps(json.loads(state.read_text()) | change))
     assert daemon.process() is None
     assert not daemon.end(1)
