@@ -23,7 +23,7 @@ _DISK = 3  # GiB that the packages take while they are being installed
 
 
 def run(verb: str) -> None:
-    """Become the command `mnist_torchserve.commands.VERB`, inside `.venv`, which is made or repaired first if need be.
+    """Become `mnist_torchserve.commands VERB`, inside `.venv`, which is made or repaired first if need be.
 
     Raises:
         SystemExit: Python 3.11 is missing, the disk is full, or pip failed; the message says which.
@@ -36,7 +36,7 @@ def run(verb: str) -> None:
         if not _STAMP.is_file() or _STAMP.read_text() != _wanted():
             _install()
     # -P: what lies in the current folder is not ours to run.
-    os.execv(_PYTHON, [str(_PYTHON), "-P", "-m", f"mnist_torchserve.commands.{verb}", *sys.argv[1:]])
+    os.execv(_PYTHON, [str(_PYTHON), "-P", "-m", "mnist_torchserve.commands", verb, *sys.argv[1:]])
 
 
 def _leave_for_python311() -> None:

@@ -17,7 +17,3 @@ def main() -> None:
     except ServiceError as error:
         sys.exit(str(error))
     print(f"Built {archive.path}, {archive.path.stat().st_size / 2**10:.0f} KiB")
-
-
-if __name__ == "__main__":
-    main()

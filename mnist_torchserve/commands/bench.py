@@ -48,7 +48,3 @@ def main() -> None:
     missed = [goal.name for goal in report.goals(figures) if not goal.met]
     print(f"Missed: {'; '.join(missed)}." if missed else "All targets are met.")
     sys.exit(bool(missed))
-
-
-if __name__ == "__main__":
-    main()

@@ -137,7 +137,3 @@ class Progress:
         if time.monotonic() > self._next:
             say(f"  {done:,} of {self._count:,}")
             self._next += 5
-
-
-if __name__ == "__main__":
-    main()

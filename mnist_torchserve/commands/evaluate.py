@@ -73,7 +73,3 @@ def compare(url: str, folder: Path, test: dataset.Split, tolerance: float) -> in
         print(difference)
     print(f"{len(test.labels) - len(differences):,} of {len(test.labels):,} answers are those of {folder}.")
     return 1 if differences else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

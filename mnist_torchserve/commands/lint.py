@@ -27,7 +27,3 @@ def main() -> None:
     codes = [subprocess.run([programs / program, *words], cwd=ROOT).returncode for program, *words in checks]
     print("Clean." if not any(codes) else "Not clean: see above.")
     sys.exit(any(codes))
-
-
-if __name__ == "__main__":
-    main()

@@ -27,7 +27,7 @@ from mnist_torchserve.loadtest.run import LoadTarget
 from mnist_torchserve.loadtest.verdict import PREDICT, Finding, Record, Verdict
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
-from . import command_line, interrupt_on_termination
+from . import command_line
 
 BAD_USE = 2
 TREND = "trend.png"
@@ -39,7 +39,6 @@ class BadUseError(Exception):
 
 def main() -> None:
     arguments = parse()
-    interrupt_on_termination()
     try:
         if importlib.util.find_spec("locust") is None:
             raise BadUseError(f"Locust is missing from {sys.prefix}: delete that folder and run this again.")
@@ -214,7 +213,3 @@ def show_trend(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
     regressed = any(flagged.values())
     print(f"{'FAIL: a regression' if regressed else 'PASS: no regression'}; the picture is {picture}")
     return Verdict.FAIL if regressed else Verdict.PASS
-
-
-if __name__ == "__main__":
-    main()

@@ -76,7 +76,3 @@ def images_in(names: list[str]) -> Iterator[tuple[str, int, Pixels | Refusal]]:
             found = [Refusal("malformed", f"The file cannot be read: {error.strerror}.")]
         for index, image in enumerate(found):
             yield name, index, image
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,3 @@ def main() -> None:
     except ServiceError as error:
         sys.exit(str(error))
     print("The gateway uses its settings as they are now.")
-
-
-if __name__ == "__main__":
-    main()

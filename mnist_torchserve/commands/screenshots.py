@@ -52,7 +52,3 @@ def take(url: str) -> None:
             tab.reading()
             shot = Image.open(io.BytesIO(tab.page.screenshot()))
             shot.quantize(COLOURS, dither=Image.Dither.NONE).save(FOLDER / f"{scheme}.png", optimize=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,14 +9,16 @@ import contextlib
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import psutil
+import requests
 from mnist_torchserve.client import digits
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.project import EXAMPLE, ROOT
 from mnist_torchserve.service import Archive, TorchServe
-from . import command_line, interrupt_on_termination
+from . import command_line
 
 SHOWN = 5  # digits
 
@@ -28,7 +30,6 @@ def main() -> None:
     parser.add_argument("--detach", action="store_true", help="return once a prediction was answered")
     parser.add_argument("--gateway", action="store_true", help="start the gateway in front of it as well")
     arguments = parser.parse_args()
-    interrupt_on_termination()
     try:
         services = local_services(arguments.gateway)
         if isinstance(services[0], TorchServe):
@@ -56,16 +57,17 @@ def local_services(with_gateway: bool) -> list[Service]:
 
 
 def serve(services: Sequence[Service], detach: bool) -> None:
-    """Start services in turn; whatever ends this but for `detach` stops them."""
-    started: list[Service] = []
-    try:
+    """Start services in turn; whatever ends this stops them, but for `detach` once they are ready."""
+    with ExitStack() as started:
         for service in services:
             began = time.monotonic()
-            print(f"Starting {service.name}", flush=True)
+            tell(f"Starting {service.name}")
             service.start()
-            started.append(service)
+            started.callback(stop, service)
             service.wait_ready()
-            print(f"Ready after {time.monotonic() - began:.1f} s at {service.url}", flush=True)
+            tell(f"Ready after {time.monotonic() - began:.1f} s at {service.url}")
+        if detach:
+            started.pop_all()
         show(services)
         if detach:
             print("\nThe service runs in the background; scripts/stop ends it.")
@@ -73,11 +75,17 @@ def serve(services: Sequence[Service], detach: bool) -> None:
         print("\nThe service runs; Ctrl-C ends it.", flush=True)
         ended = wait_for_end(services)
         raise ServiceError(f"{ended.name} ended by itself; its logs are in {ended.logs}.")
-    except BaseException:
-        for service in reversed(started):
-            print(f"Stopping {service.name}", flush=True)
-            service.stop()
-        raise
+
+
+def stop(service: Service) -> None:
+    tell(f"Stopping {service.name}")
+    service.stop()
+
+
+def tell(what: str) -> None:
+    """A line of progress, which changes nothing where nobody is left to read it."""
+    with contextlib.suppress(OSError):
+        print(what, flush=True)
 
 
 def wait_for_end(services: Sequence[Service]) -> Service:
@@ -107,7 +115,12 @@ def show_predictions(service: Service) -> None:
     pixels, labels = digits.sample()
     with service.session() as session:
         for image, label in zip(pixels[:SHOWN], labels[:SHOWN], strict=True):
-            answer = session.post(service.predict_url, json={"data": (image / 255).tolist()}, timeout=10).json()
+            try:
+                asked = session.post(service.predict_url, json={"data": (image / 255).tolist()}, timeout=10)
+                asked.raise_for_status()
+                answer = asked.json()
+            except requests.RequestException as error:
+                raise ServiceError(f"{service.name} is ready, but did not answer a digit: {error}.") from None
             print("\n" + beside(digits.draw(image), label, answer))
         key = " -H 'x-api-key: …'" if "x-api-key" in session.headers else ""
     example = EXAMPLE.relative_to(ROOT)
@@ -122,7 +135,3 @@ def beside(drawing: str, label: int, answer: dict[str, float]) -> str:
     start = (len(lines) - len(said)) // 2
     remarks = [said[n - start] if start <= n < start + len(said) else "" for n in range(len(lines))]
     return "\n".join(f"  {line:<28}    {remark}".rstrip() for line, remark in zip(lines, remarks, strict=True))
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,3 @@ def main() -> None:
         print("The service has ended; its ports are free.")
     else:
         print("Nothing to end: the service does not run.")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.training import campaign, dataset, model_card, pictures, provenance, targets
 from mnist_torchserve.training.fit import Configuration
-from . import command_line, interrupt_on_termination
+from . import command_line
 
 
 def main() -> int:
@@ -33,7 +33,6 @@ def main() -> int:
     seeds = ", ".join(map(str, options.seeds))
     print(f"Training seeds {seeds} on {len(digits.train.labels):,} digits, a thread each, on {now['machine']}.")
     print("Drawing what is no digit takes the first minute.", flush=True)
-    interrupt_on_termination()
     try:
         outcomes = campaign.run(options.seeds, configuration, digits, work, now)
     except KeyboardInterrupt:
@@ -51,7 +50,3 @@ def main() -> int:
     print(f"Seed {chosen.seed} has the lowest NLL on validation.")
     print(f"Wrote mnist.onnx and mnist.pt to {model_dir}, and model_card.md with its pictures to {docs}.")
     return 1 if targets.missed(told["metrics"], figures) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -51,7 +51,3 @@ def take_turns(gateway: Gateway, server: TorchServe, second: TorchServe) -> None
     gateway.route(Node.of(server), Node.of(second))
     gateway.route(Node.of(server), Node.of(second, draining=True))
     gateway.route(Node.of(server))
-
-
-if __name__ == "__main__":
-    main()

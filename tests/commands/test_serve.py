@@ -9,7 +9,7 @@ import pytest
 from mnist_torchserve.ports import is_taken
 from tests.support import stub
 from tests.support.checkout import Checkout
-from tests.support.workers import have_ended
+from tests.support.workers import have_ended, is_well
 
 
 def assert_gone(checkout: Checkout, family: list[psutil.Process]) -> None:
@@ -50,7 +50,7 @@ def test_proxy_of_the_environment_is_for_other_machines(checkout: Checkout) -> N
         assert proxy.answers_left == usual, "nobody asked it for anything"
 
 
-@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_service_in_the_foreground_ends_without_a_trace(checkout: Checkout, signal_: signal.Signals) -> None:
     process = checkout.popen("scripts/serve")
     checkout.wait_for_output("Ctrl-C ends it")
@@ -59,6 +59,26 @@ def test_service_in_the_foreground_ends_without_a_trace(checkout: Checkout, sign
     assert process.wait(30) == 0
     assert checkout.output().endswith("The service has ended; its ports are free.\n")
     assert_gone(checkout, family)
+
+
+def test_reader_that_goes_leaves_no_service_behind(checkout: Checkout) -> None:
+    checkout.run("scripts/serve --gateway | head -1")
+    assert checkout.server.process() is None
+    assert checkout.gateway.process() is None
+    assert "Traceback" not in checkout.output()
+    assert "BrokenPipe" not in checkout.output()
+
+
+def test_service_in_the_background_stays_whatever_becomes_of_its_first_answers(checkout: Checkout) -> None:
+    checkout.run("scripts/serve --detach | head -1")
+    assert is_well(checkout.server)
+    checkout.run("scripts/stop")
+    config = checkout.root / "config.properties"
+    config.write_text(config.read_text().replace("max_request_size=65536", "max_request_size=100"))
+    output = checkout.run("scripts/serve --detach", code=1)
+    assert "TorchServe is ready, but did not answer a digit: " in output
+    assert "Traceback" not in output
+    assert is_well(checkout.server)
 
 
 def test_taken_port_is_named(checkout: Checkout) -> None:
