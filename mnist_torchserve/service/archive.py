@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,7 +17,6 @@ _WORKING = ["torch-model-archiver", "--model-name", "mnist", "--version", "1.0"]
 _WORKING += ["--handler", "handler/mnist_handler.py", "--serialized-file", "model_store/mnist.pt"]
 # Of a folder the archiver copies the children, subfolders whole.
 _WORKING += ["--extra-files", "handler,model_store/mnist.onnx", "--config-file", "handler/model-config.yaml"]
-_SOURCES = ("handler", "model_store/mnist.pt", "model_store/mnist.onnx")
 
 Change = Callable[[bytes], bytes]
 
@@ -37,11 +37,13 @@ class Archive:
         return [*_WORKING, "--export-path", export_path, "--force"]
 
     def is_current(self) -> bool:
-        """Whether the archive is there, whole, and newer than all that goes into it."""
+        """Whether the archive is there, whole, and holds what it would be built from, whenever that was written."""
         if not zipfile.is_zipfile(self.path):  # its directory is at its end, so half of one is none
             return False
-        built = self.path.stat().st_mtime
-        return all(source.stat().st_mtime <= built for source in _sources())
+        with zipfile.ZipFile(self.path) as built:
+            held = {entry.filename: entry.CRC for entry in built.infolist() if not entry.is_dir()}
+        sources = {name: zlib.crc32(file.read_bytes()) for name, file in _sources().items() if file.is_file()}
+        return sources == {name: crc for name, crc in held.items() if not name.startswith("MAR-INF/")}
 
     def build(self) -> None:
         """Build the archive, aside first, so that a half-written one is never seen.
@@ -49,7 +51,7 @@ class Archive:
         Raises:
             ServiceError: a source is missing, or the archiver failed.
         """
-        for source in _sources():
+        for source in _sources().values():
             if not source.is_file():
                 raise ServiceError(f"{source} is missing and belongs into the archive: restore it with git.")
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".building-") as aside:
@@ -89,14 +91,12 @@ class Archive:
         )
 
 
-def _sources() -> list[Path]:
-    """All files that go into the archive."""
-    named = [ROOT / source for source in _SOURCES]
-    return [file for path in named for file in (_modules(path) if path.is_dir() else [path])]
-
-
-def _modules(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file() and file.parent.name != "__pycache__")
+def _sources() -> dict[str, Path]:
+    """All files that go into the archive, by their names there."""
+    handler = ROOT / "handler"
+    code = [file for file in handler.rglob("*") if file.is_file() and file.parent.name != "__pycache__"]
+    weights = [MODEL_STORE / name for name in ("mnist.pt", "mnist.onnx")]
+    return {file.relative_to(handler).as_posix(): file for file in code} | {file.name: file for file in weights}
 
 
 def _without_bytecode(built: Path, path: Path) -> None:

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.project import EXAMPLE, MODEL_STORE, ROOT
@@ -54,11 +55,13 @@ def test_readme_command_gives_the_same_archive(archive: Archive, tmp_path: Path)
     assert contents(tmp_path / "mnist.mar") == contents(archive.path)
 
 
-def test_archive_is_built_again_when_a_source_is_newer(archive: Archive, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["mnist_handler.py", "classifier/payload.py", "model-config.yaml", "mnist.onnx"])
+def test_archive_is_built_again_when_it_holds_something_else(archive: Archive, tmp_path: Path, name: str) -> None:
     copy = Archive(tmp_path / "mnist.mar")
     copy.path.write_bytes(archive.path.read_bytes())
-    assert copy.is_current()
     os.utime(copy.path, (0, 0))
+    assert copy.is_current(), "whenever it was written"
+    archive.copy(tmp_path, {name: lambda content: content + b"#"})
     assert not copy.is_current()
     copy.build()
     assert copy.is_current()
