@@ -1,6 +1,7 @@
 """One run of Locust under a profile: the command, its progress, and the record of what it measured."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -39,15 +40,20 @@ def execute(name: str, profile: Profile, target: LoadTarget, objectives: Path, r
         The record, with the footprint of service and generator, a sample a second.
 
     Raises:
-        LoadRunError: Locust ended without a record.
+        LoadRunError: Locust ended without a record, or sent nothing.
     """
     record, log = results / "run.json", results / "locust.log"
     command = [sys.executable, "-m", "locust", *_options(name, profile, target, objectives, results)]
+    # A profile says all: Locust would add what it finds in the environment, in the current folder and at home.
+    variables = {key: value for key, value in os.environ.items() if not key.startswith("LOCUST_")}
+    variables["HOME"] = str(results)
     print(f"locust {shlex.join(command[3:])}\n", flush=True)
     # On its standard output comes the progress; on the other one all that it tells somebody who runs it by hand.
     with (
         log.open("w") as told,
-        subprocess.Popen([*command, "--record", str(record)], stdin=subprocess.DEVNULL, stderr=told) as locust,
+        subprocess.Popen(
+            [*command, "--record", str(record)], cwd=results, env=variables, stdin=subprocess.DEVNULL, stderr=told
+        ) as locust,
     ):
         footprint = Footprint(target.jvm, psutil.Process(locust.pid))
         bound = profile.run_time + profile.users / profile.spawn_rate + GRACE
@@ -63,6 +69,8 @@ def execute(name: str, profile: Profile, target: LoadTarget, objectives: Path, r
         said = log.read_text().strip().splitlines() if log.is_file() else []
         raise LoadRunError(f"Locust ended with {locust.returncode} and no figures: {said[-1] if said else 'no word'}")
     run: dict[str, Any] = json.loads(record.read_text())
+    if not run["endpoints"]["total"]["requests"]:
+        raise LoadRunError(f"Locust sent no request; see {log}.")
     return {**run, "footprint": footprint.samples}
 
 

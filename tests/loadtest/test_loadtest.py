@@ -143,6 +143,21 @@ def test_climb_finds_the_breaking_point(service_stub: Stub, tmp_path: Path) -> N
     assert (results(tmp_path) / "climb.png").is_file()
 
 
+def test_profile_is_all_that_locust_obeys(service_stub: Stub, tmp_path: Path) -> None:
+    file = write_objectives(tmp_path, "failure_ratio = 0", users=2)
+    for name in ("locust.conf", ".locust.conf"):
+        (tmp_path / name).write_text("tags = smoke\nusers = 0\n")
+    elsewhere = {"LOCUST_TAGS": "smoke", "LOCUST_USERS": "0", "HOME": str(tmp_path)}
+    loadtest(tmp_path, *on(service_stub, file), code=0, **elsewhere)
+    assert result(tmp_path)["run"]["endpoints"]["total"]["requests"] > 0
+
+
+def test_run_without_a_request_has_no_verdict(service_stub: Stub, tmp_path: Path) -> None:
+    file = write_objectives(tmp_path, "failure_ratio = 0", more='options = ["--tags", "smoke"]')
+    assert "NO VERDICT: Locust sent no request" in loadtest(tmp_path, *on(service_stub, file), code=3)
+    assert not (tmp_path / "history.jsonl").exists()
+
+
 def test_run_leaves_everything_that_stands_where_its_results_go(service_stub: Stub, tmp_path: Path) -> None:
     file = write_objectives(tmp_path, "failure_ratio = 0", users=2)
     theirs = tmp_path / "results" / "thesis.txt"
