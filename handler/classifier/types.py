@@ -12,8 +12,7 @@ SIDE = 28  # pixels
 PIXELS = SIDE * SIDE  # row by row
 CLASSES = 10
 MAX_IMAGES = 64  # in one request
-MAX_RESPONSE = 32_768  # bytes; TorchServe kills a worker whose response exceeds max_response_size, twice as much
-MAX_QUOTE = 80  # characters of a client's that a message repeats
+MAX_QUOTE = 80  # characters of a client's that a message repeats; TorchServe ends a worker whose response is too large
 
 Body = bytes | bytearray | memoryview
 Pixels = NDArray[np.float32]  # (n, PIXELS), 0 black to 1 white

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Put a load on the service and judge it: PASS or FAIL for each objective, and for the whole.
 
-The loads and the objectives are in tests/performancetests/objectives.toml. Locust makes the load; its reports, all
+The loads and the objectives are in mnist_torchserve/loadtest/objectives.toml. Locust makes the load; its reports, all
 figures (result.json) and a picture go to results/, and a line goes to the history.
 
 Exit code 0: all objectives are met; 1: one is not, or the trend shows a regression; 2: bad use, the message says

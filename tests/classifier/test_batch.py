@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from classifier import batch
-from classifier.types import CLASSES, MAX_RESPONSE, PIXELS, REASONS, Model, Request, Response
+from classifier.types import CLASSES, PIXELS, REASONS, Model, Request, Response
 from tests.support.bodies import MEDIA_TYPES, bodies
 
+MAX_RESPONSE = 32_768  # bytes: half of max_response_size, beyond which TorchServe ends the worker
 MODEL = Model("mnist", "1.0")
 GOOD = Request(json.dumps({"data": [0.5] * PIXELS}).encode(), "application/json")
 
