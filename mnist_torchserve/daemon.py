@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._holder: int | None = None  # the thread that holds it
 
     def process(self) -> psutil.Process | None:
         """The process, if it runs."""
@@ -59,7 +61,7 @@ class StateFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(PermissionError):  # a mount of somebody else's, who says who may read it
             self._path.parent.chmod(0o700)  # state, logs, and the gateway's keys are for this user alone
-        with self._locked():
+        with self.held():
             if self.process() is None:
                 self._forget()
             yield
@@ -79,7 +81,7 @@ class StateFile:
         """
         if not self._path.parent.is_dir():
             return False
-        with self._locked():
+        with self.held():
             process = self.process()
             if process is not None:
                 _end(process, timeout)
@@ -108,12 +110,18 @@ class StateFile:
         self._path.unlink(missing_ok=True)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
+        """Within, nobody else starts or ends the process."""
+        if self._holder == threading.get_ident():
+            yield
+            return
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
+            self._holder = threading.get_ident()
             yield
         finally:
+            self._holder = None
             os.close(folder)
 
 
@@ -182,6 +190,24 @@ class Daemon(ABC):
     def stop(self) -> bool:
         """Stop it; return whether there was anything to stop."""
 
+    def restart(self) -> None:
+        """Stop and start it, and wait until it is ready; who watches it does not take it for ended.
+
+        Raises:
+            ServiceError: it does not start, or is not ready.
+        """
+        with self._state.held():
+            self.stop()
+            self.start()
+        self.wait_ready()
+
+    def has_ended(self) -> bool:
+        """Whether it does not run, nor is being restarted."""
+        if self.process() is not None:
+            return False
+        with self._state.held():
+            return self.process() is None
+
     @contextmanager
     def running(self) -> Iterator[Self]:
         """Start, wait until ready, and stop at the end."""
@@ -212,13 +238,23 @@ def _birth(process: psutil.Process) -> str:
 
 
 def _end(process: psutil.Process, timeout: float) -> None:
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.NoSuchProcess, TimeoutError):
         family = [process, *process.children(recursive=True)]
         process.terminate()
-        _, alive = psutil.wait_procs(family, timeout=timeout)
-        for survivor in alive:
-            survivor.kill()
-        psutil.wait_procs(alive)
+        with suppress(TimeoutError):
+            wait_until(lambda: all(map(_has_ended, family)), timeout)
+        for survivor in family:
+            with suppress(psutil.NoSuchProcess):
+                survivor.kill()
+        wait_until(lambda: all(map(_has_ended, family)), timeout)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether it does nothing any more; its parent, who may wait for us, has perhaps not asked how it ended."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _end_orphans(temporary: str) -> None:

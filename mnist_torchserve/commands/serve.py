@@ -92,11 +92,10 @@ def wait_for_end(services: Sequence[Service]) -> Service:
     """Return the first of them that ends."""
     while True:
         for service in services:
-            process = service.process()
-            if process is None:
+            if service.has_ended():
                 return service
-            with contextlib.suppress(psutil.TimeoutExpired):
-                process.wait(1)
+            with contextlib.suppress(psutil.TimeoutExpired, ServiceError):  # it is being restarted
+                service.family()[0].wait(1)
 
 
 def show(services: Sequence[Service]) -> None:

@@ -15,7 +15,7 @@ from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway, MakeServer
 from tests.support.gateway_client import predict
-from tests.support.workers import stuck
+from tests.support.workers import have_ended, stuck
 
 pytestmark = pytest.mark.nodes
 
@@ -130,7 +130,9 @@ def test_model_is_updated_without_an_interruption(checkout: Checkout) -> None:
         return str(requests.get(url, timeout=TIMEOUT).json()[0]["customizedMetadata"]["output"]["prediction"])
 
     assert "start the service with scripts/serve --gateway" in checkout.run("scripts/update", code=1)
-    assert checkout.gateway.predict_url in checkout.run("scripts/serve --gateway --detach")
+    foreground = checkout.popen("scripts/serve --gateway")
+    checkout.wait_for_output("Ctrl-C ends it")
+    assert checkout.gateway.predict_url in checkout.output()
     assert checkout.run("scripts/reload") == "The gateway uses its settings as they are now.\n"
     handler = checkout.root / "handler" / "mnist_handler.py"
     good = handler.read_text()
@@ -142,6 +144,8 @@ def test_model_is_updated_without_an_interruption(checkout: Checkout) -> None:
         assert "No module named 'no_such_module'" in checkout.run("scripts/update", code=1)
         assert version() == "0 to nine"
     assert set(answered.answers) == {200}
+    assert foreground.poll() is None, "a restart is no end"
     processes = [service.family()[0] for service in (checkout.server, checkout.gateway)]
-    assert checkout.run("scripts/stop") == "The service has ended; its ports are free.\n"
-    assert not any(process.is_running() for process in processes)
+    assert "The service has ended; its ports are free.\n" in checkout.run("scripts/stop")
+    assert foreground.wait(TIMEOUT) == 1, "it tells that the service has ended"
+    assert have_ended(processes)
