@@ -1,6 +1,7 @@
 """Fixtures: the committed digits, servers on free ports, and the deployment that the contract tests talk to."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from tests.support.stub import Stub
 
 
 def pytest_configure() -> None:
-    """Let the tests ask servers of this machine, whatever proxy the environment names."""
+    """Let tests ask servers of this machine, whatever proxy is set, and end them at SIGTERM as at Ctrl-C."""
     machine.reach_without_proxy()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -33,7 +33,7 @@ class Checkout:
         for file in (config, settings):
             file.write_text(self.on_own_ports(file.read_text()))
         # Short, as a worker's socket lies in it; and for this copy alone, as TorchServe keeps its PID file there.
-        self._temporary = tempfile.mkdtemp(prefix="mnist-test-")
+        self.temporary = tempfile.mkdtemp(prefix="mnist-test-")
         self.variables: dict[str, str] = {}  # what its commands find in their environment beside the usual
         self.server = TorchServe(config, root / ".run")
         self.gateway = Gateway(self.server, settings=settings, home=root / ".run" / "gateway")
@@ -46,7 +46,7 @@ class Checkout:
         """Stop what still runs in the copy."""
         self.gateway.stop()
         self.server.stop()
-        shutil.rmtree(self._temporary)
+        shutil.rmtree(self.temporary)
 
     def popen(self, command: str) -> subprocess.Popen[str]:
         """Start a command line as typed in the root with the environment activated.
@@ -54,7 +54,7 @@ class Checkout:
         Its output goes to a file, since a server in the background would keep a pipe open.
         """
         variables = {**os.environ, "PATH": os.pathsep.join([f"{self.root}/.venv/bin", os.environ["PATH"]])}
-        variables |= {"JAVA_HOME": java.home(), "TMPDIR": self._temporary, "TEMP": self._temporary}
+        variables |= {"JAVA_HOME": java.home(), "TMPDIR": self.temporary, "TEMP": self.temporary}
         variables |= self.variables
         with open(self.root / "output", "w") as output:
             return subprocess.Popen(
