@@ -10,7 +10,7 @@ from packaging.version import Version
 from mnist_torchserve.project import ROOT
 from tests.support import environments
 
-CPU, CUDA = "requirements-cpu.txt", "requirements-cuda.txt"
+CPU, CUDA, LOCUST = "requirements-cpu.txt", "requirements-cuda.txt", "requirements-locust.txt"
 
 
 def entries(lock: str) -> list[tuple[Requirement, list[str]]]:
@@ -26,7 +26,7 @@ def locked(lock: str = "requirements.txt") -> set[tuple[str, str]]:
     return {(canonicalize_name(each.name), str(each.specifier)) for each in here}
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", CPU, CUDA])
+@pytest.mark.parametrize("lock", ["requirements.txt", CPU, CUDA, LOCUST])
 def test_every_package_has_one_version_and_hashes(lock: str) -> None:
     for requirement, hashes in entries(lock):
         assert re.fullmatch(r"==[\w.+]+", str(requirement.specifier)), requirement
@@ -55,6 +55,14 @@ def test_what_only_cuda_needs_has_its_own_lock() -> None:
     assert {canonicalize_name(each.name) for each, _ in entries(CUDA)} > set(only_cuda)
     shared = {(name, version) for name, version in locked(CUDA) if name in {name for name, _ in locked()}}
     assert shared <= locked()
+
+
+def test_locust_alone_is_a_part_of_the_lock_with_all_that_it_requires() -> None:
+    whole = {(each.name, str(each.specifier)): hashes for each, hashes in entries("requirements.txt")}
+    part = {(each.name, str(each.specifier)): hashes for each, hashes in entries(LOCUST)}
+    assert {entry: whole.get(entry) for entry in part} == part
+    required = environments.requirements(Requirement("locust"))
+    assert {canonicalize_name(each.name) for each in required} <= {name for name, _ in locked(LOCUST)}
 
 
 def test_torch_has_one_version_in_all_locks() -> None:

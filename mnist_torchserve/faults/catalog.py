@@ -91,9 +91,7 @@ def hang_worker(testbed: Testbed) -> None:
 def kill_jvm(testbed: Testbed) -> None:
     """End the JVM, and start it as a user would."""
     testbed.jvm().kill()
-    testbed.server.stop()  # what is left of it
-    testbed.server.start()
-    testbed.server.wait_ready()
+    testbed.server.restart()
 
 
 def stop(testbed: Testbed) -> None:
@@ -191,9 +189,7 @@ def own_clock(testbed: Testbed) -> Iterator[None]:
 
 
 def _restart(testbed: Testbed) -> None:
-    testbed.server.stop()
-    testbed.server.start()
-    testbed.server.wait_ready()
+    testbed.server.restart()
     testbed.wait_whole()
 
 

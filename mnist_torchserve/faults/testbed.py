@@ -1,7 +1,9 @@
 """The service under test: TorchServe with files of its own on free ports, its gateway in front."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -56,9 +58,11 @@ class Testbed:
         """The JVM; ServiceError if it does not run."""
         return self.server.family()[0]
 
-    def dropped(self) -> int:
-        """Requests that the gateway has taken and never answered, as its log has it."""
-        return self.gateway.access_log.read_bytes().count(b'"status":0,')
+    def dropped(self, since: datetime) -> int:
+        """Requests that the gateway has taken since then and never answered, as its log has it."""
+        logs = [file.read_text() for file in self.gateway.logs.glob("access.log*")]  # it may have been rotated
+        unanswered = [line for log in logs for line in log.splitlines() if '"status":0,' in line]
+        return sum(datetime.fromisoformat(json.loads(line)["time"]) >= since for line in unanswered)
 
     def memory(self) -> int:
         """Resident bytes of all processes."""

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from .account import Account, Ending, quantile
 from .catalog import Fault
@@ -79,7 +80,7 @@ def run(fault: Fault, face: str, testbed: Testbed) -> Trial:
         ServiceError: the service did not come back at all.
     """
     with fault.prepared(testbed):
-        crowd, dropped = Crowd(testbed.deployment(face).predict, DEADLINES[face]), testbed.dropped()
+        crowd, since = Crowd(testbed.deployment(face).predict, DEADLINES[face]), datetime.now(UTC)
         with crowd.running():
             time.sleep(BEFORE)
             workers = {worker.pid for worker in testbed.server.workers()}
@@ -96,7 +97,7 @@ def run(fault: Fault, face: str, testbed: Testbed) -> Trial:
             well = time.monotonic()
             time.sleep(AFTER)
         account = crowd.account()
-        dropped = testbed.dropped() - dropped
+        dropped = testbed.dropped(since)
         replaced = len(workers - {worker.pid for worker in testbed.server.workers()})
     silence = account.longest_silence(struck, well)
     before, meanwhile = (quantile(account.during(*span).waits(), 0.99) for span in ((0, struck), (struck, over)))

@@ -138,7 +138,7 @@ class Gateway(Daemon):
     def session(self) -> requests.Session:
         """A client with a valid key, if keys are asked for; it has no certificate."""
         session = requests.Session()
-        session.trust_env = False  # a proxy has no business between this machine and itself
+        session.trust_env = False  # REQUESTS_CA_BUNDLE would stand above what follows
         if self.settings.certificate:
             # It is made out to the name that clients know, not to this machine's loopback address.
             session.verify = False
