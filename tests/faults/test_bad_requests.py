@@ -13,9 +13,11 @@ import pytest
 import requests
 from mnist_torchserve.client import digits
 from mnist_torchserve.contract import TIMEOUT, Deployment
-from mnist_torchserve.faults.bad_requests import campaign
+from mnist_torchserve.faults.account import Ending
+from mnist_torchserve.faults.bad_requests import bad_bodies, campaign
 from mnist_torchserve.faults.bad_requests.exchanges import Draft, Face
 from mnist_torchserve.faults.bad_requests.kind import HOSTILE, good
+from mnist_torchserve.faults.crowd import Crowd
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe, health
 from tests.support import stub
@@ -51,6 +53,18 @@ def test_bad_requests_are_refused_and_good_ones_among_them_answered(faces: Faces
     assert tally.sent == COUNT
     possible = {kind.name for kind in campaign.KINDS if getattr(kind, name)}
     assert set(tally.kinds) == possible | {campaign.GOOD}, "each kind is sent"
+
+
+@pytest.mark.parametrize("name", ["torchserve", "gateway"])
+def test_poison_costs_its_sender_an_error_and_nobody_else_anything(faces: Faces, node: TorchServe, name: str) -> None:
+    face, allowed = Face.of(faces[name]), frozenset({400, 422})
+    crowd = Crowd(faces[name].predict, TIMEOUT, clients=12, pace=0.01)
+    with unharmed(node), crowd.running():
+        for number in range(100):
+            drop = bad_bodies.poison(Random(number)).exchange(face, "poison", allowed)
+            assert campaign.carry_out(faces[name], drop).problem == ""
+    account = crowd.account()
+    assert account.count(Ending.ANSWERED) == len(account.requests) > 100, account.reasons()
 
 
 def test_wrong_and_missing_answers_are_found() -> None:
