@@ -1,128 +1,29 @@
-"""A process that outlives the command that starts it: remembered in a file, found again by the next, ended for good."""
+"""A service in the background: it outlives the command that starts it, becomes ready, and is stopped for good."""
 
-import fcntl
-import json
-import os
+import getpass
+import re
 import shutil
-import threading
+import subprocess
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import psutil
-from .ports import is_taken, listener
-from .waiting import wait_until
+from . import log_keeper
+from .ports import Address
+from .state_file import StateFile, end_started_with
 
-PORTS_TIMEOUT = 5.0  # s
+LOG_TIMEOUT = 2.0  # s until the last words of a process that has ended are in its log
+SHORT = 60  # characters of a folder's path; a socket's has at most 107, of which the name in it takes some 40
+# What a JVM says before it does anything, in vain or not.
+_NO_ERROR = re.compile(r"(?i)warning|.* warning:|picked up |nvidia-smi |$")
 
 
 class ServiceError(Exception):
     """A service cannot be started, configured or stopped; the message says why and what to do."""
-
-
-class StateFile:
-    """What remembers a process, and its temporary folder, from one command to the next.
-
-    Args:
-        path: the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._holder: int | None = None  # the thread that holds it
-
-    def process(self) -> psutil.Process | None:
-        """The process, if it runs."""
-        state = self._read()
-        if state is None or not psutil.pid_exists(state["pid"]):
-            return None
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(state["pid"])
-            if _birth(process) == state["born"] and process.status() != psutil.STATUS_ZOMBIE:
-                return process
-        return None
-
-    def temporary(self) -> Path:
-        """The process's temporary folder.
-
-        Raises:
-            FileNotFoundError: no process is remembered.
-        """
-        state = self._read()
-        if state is None:
-            raise FileNotFoundError(f"{self._path} remembers no process.")
-        return Path(state["temporary"])
-
-    @contextmanager
-    def starting(self) -> Iterator[None]:
-        """Within, nobody else starts or ends it; what a process that died has left is cleared away first."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(PermissionError):  # a mount of somebody else's, who says who may read it
-            self._path.parent.chmod(0o700)  # state, logs, and the gateway's keys are for this user alone
-        with self.held():
-            if self.process() is None:
-                self._forget()
-            yield
-
-    def remember(self, process: psutil.Process, ports: list[int], temporary: str) -> None:
-        """Make this the process, with the TCP ports that it listens on; `temporary` is deleted when it is ended."""
-        state = {"pid": process.pid, "born": _birth(process), "ports": ports, "temporary": temporary}
-        aside = self._path.with_suffix(".new")
-        aside.write_text(json.dumps(state))
-        aside.replace(self._path)
-
-    def end(self, timeout: float) -> bool:
-        """End the process with its children, by force after `timeout` s, and wait until its ports are free.
-
-        Returns:
-            Whether there was anything to end.
-        """
-        if not self._path.parent.is_dir():
-            return False
-        with self.held():
-            process = self.process()
-            if process is not None:
-                _end(process, timeout)
-            self._forget()
-            return process is not None
-
-    def _read(self) -> dict[str, Any] | None:
-        """What the file says; None where it is missing or damaged."""
-        try:
-            state: dict[str, Any] = json.loads(self._path.read_text())
-            is_whole = {"pid", "born", "ports", "temporary"} <= state.keys()
-            # Whatever names this folder is ended with the process, so it must not be everybody's.
-            folder = Path(state["temporary"])
-            is_own = folder.is_absolute() and len(folder.resolve().parts) > 2
-            return state if is_whole and is_own else None
-        except (OSError, ValueError, AttributeError, TypeError):
-            return None
-
-    def _forget(self) -> None:
-        if (state := self._read()) is not None:
-            _end_orphans(state["temporary"])
-            # What has just died may hold its ports for a moment; longer, somebody else does.
-            with suppress(TimeoutError):
-                wait_until(lambda: not any(map(is_taken, state["ports"])), PORTS_TIMEOUT)
-            shutil.rmtree(state["temporary"], ignore_errors=True)
-        self._path.unlink(missing_ok=True)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within, nobody else starts or ends the process."""
-        if self._holder == threading.get_ident():
-            yield
-            return
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            self._holder = threading.get_ident()
-            yield
-        finally:
-            self._holder = None
-            os.close(folder)
 
 
 class Daemon(ABC):
@@ -138,14 +39,16 @@ class Daemon(ABC):
 
     def __init__(self, state: Path, config: Path, log: Path) -> None:
         self._state = StateFile(state)
+        self.home = state.parent
         self._config = config
         self._log = log
+        self._keepers: list[subprocess.Popen[bytes]] = []
         self.logs = log.parent
 
     @property
     @abstractmethod
-    def ports(self) -> list[int]:
-        """The TCP ports that it listens on."""
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens."""
 
     def process(self) -> psutil.Process | None:
         """Its process, if it runs."""
@@ -166,29 +69,64 @@ class Daemon(ABC):
         """Start it; of two starts at once the second finds the first's process running.
 
         Raises:
-            ServiceError: it runs already, a port is taken, or it does not start; the message says which.
+            ServiceError: it runs already, cannot listen on an address, or does not start; the message says which.
         """
         with self._state.starting():
             if (running := self.process()) is not None:
                 raise ServiceError(f"Already running: {self.name}, process {running.pid}. End it with scripts/stop.")
-            for port in self.ports:
-                if is_taken(port):
+            for address in self.addresses:
+                if (obstacle := address.obstacle()) is not None:
                     raise ServiceError(
-                        f"Port {port} is taken by {listener(port)}: end that, or choose another port in {self._config}."
+                        f"{self.name} cannot listen on {address}: {obstacle}. Change that, or choose another address "
+                        f"in {self._config}."
                     )
-            self._launch()
+            log_keeper.rotate(self.logs)
+            self.logs.mkdir(parents=True, exist_ok=True)
+            usual = tempfile.gettempdir()
+            temporary = tempfile.mkdtemp(prefix="mnist-", dir=usual if len(usual) <= SHORT else "/tmp")  # noqa: S108
+            try:
+                process = self._launch(temporary)
+                self._state.remember(process, [address.resolved() for address in self.addresses], temporary)
+            except BaseException:
+                end_started_with(temporary)
+                shutil.rmtree(temporary)
+                raise
 
     @abstractmethod
-    def _launch(self) -> None:
-        """Start its process, and remember it."""
+    def _launch(self, temporary: str) -> psutil.Process:
+        """Start its process, with this folder as its TMPDIR."""
 
     @abstractmethod
     def wait_ready(self) -> None:
         """Wait until it does its work; ServiceError if it does not."""
 
-    @abstractmethod
     def stop(self) -> bool:
-        """Stop it; return whether there was anything to stop."""
+        """Stop it, and wait until its ports are free.
+
+        Returns:
+            Whether there was anything to stop.
+
+        Raises:
+            ServiceError: it is another user's.
+        """
+        try:
+            if not self._state.exists():
+                return False
+        except PermissionError:
+            raise ServiceError(
+                f"{self.home} belongs to {self.home.owner()}, who alone can stop {self.name}; "
+                f"this is {getpass.getuser()}."
+            ) from None
+        with self._state.held():
+            ended = self._end()
+        for keeper in self._keepers:
+            with suppress(subprocess.TimeoutExpired):
+                keeper.wait(LOG_TIMEOUT)
+        return ended
+
+    @abstractmethod
+    def _end(self) -> bool:
+        """End its process, gently if there is time; return whether there was any."""
 
     def restart(self) -> None:
         """Stop and start it, and wait until it is ready; who watches it does not take it for ended.
@@ -197,9 +135,14 @@ class Daemon(ABC):
             ServiceError: it does not start, or is not ready.
         """
         with self._state.held():
-            self.stop()
+            self._end()
             self.start()
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            with self._state.held():
+                self._end()
+            raise
 
     def has_ended(self) -> bool:
         """Whether it does not run, nor is being restarted."""
@@ -218,51 +161,34 @@ class Daemon(ABC):
         finally:
             self.stop()
 
+    def _log_of(self, name: str) -> subprocess.Popen[bytes]:
+        """The keeper of a log of this run, whose standard input takes the lines."""
+        self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
+        self._keepers.append(log_keeper.start(self.logs / name))
+        return self._keepers[-1]
+
+    def _listens(self, address: Address) -> bool:
+        """Whether its own process listens on this port; another's answers there are not its own."""
+        process = self.process()
+        if process is None:
+            return False
+        with suppress(psutil.Error):
+            connections = process.net_connections("tcp")
+            return any(each.status == psutil.CONN_LISTEN and each.laddr.port == address.port for each in connections)
+        return False
+
     def _require_process(self) -> None:
         if self.process() is None:
-            said = self._log.read_text().strip().splitlines()
-            raise ServiceError(f"{self.name} ended by itself: {said[-1] if said else 'without a word'}")
+            raise ServiceError(f"{self.name} ended by itself: {self._first_error()}")
 
-
-def _birth(process: psutil.Process) -> str:
-    """What tells a process from another that is given its PID later.
-
-    On Linux in ticks since the system booted, since the time of day, which psutil adds, may be set meanwhile.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
-        return f"{boot} {ticks}"
-    except OSError:
-        return str(process.create_time())
-
-
-def _end(process: psutil.Process, timeout: float) -> None:
-    with suppress(psutil.NoSuchProcess, TimeoutError):
-        family = [process, *process.children(recursive=True)]
-        process.terminate()
-        with suppress(TimeoutError):
-            wait_until(lambda: all(map(_has_ended, family)), timeout)
-        for survivor in family:
-            with suppress(psutil.NoSuchProcess):
-                survivor.kill()
-        wait_until(lambda: all(map(_has_ended, family)), timeout)
-
-
-def _has_ended(process: psutil.Process) -> bool:
-    """Whether it does nothing any more; its parent, who may wait for us, has perhaps not asked how it ended."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _end_orphans(temporary: str) -> None:
-    """End what a process that died has left: whatever was started with a path in its temporary folder."""
-    orphans = []
-    for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if any(temporary in word for word in process.cmdline()):
-                process.kill()
-                orphans.append(process)
-    psutil.wait_procs(orphans)
+    def _first_error(self) -> str:
+        """What a process that has ended complained of first."""
+        for keeper in self._keepers:
+            with suppress(subprocess.TimeoutExpired):
+                keeper.wait(LOG_TIMEOUT)
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        said = [line.strip() for line in lines if not _NO_ERROR.match(line)]
+        if not said:
+            return f"without a word; its logs are in {self.logs}"
+        # Java's first line of two says no more than that there is a second.
+        return " ".join(said[:2] if said[0].startswith("Error occurred during initialization") else said[:1])

@@ -1,24 +1,102 @@
-"""TCP ports of this machine: free, taken, and by whom."""
+"""TCP addresses of this machine: what they stand for, whether they are free, and who has them."""
 
+import errno
+import ipaddress
 import socket
 from contextlib import ExitStack
+from typing import NamedTuple, Self
 
 import psutil
 
 
-def is_taken(port: int) -> bool:
-    """Whether something listens on a port of 127.0.0.1."""
-    with socket.socket() as probe:
-        # As servers do: a port that only waits for late packets is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+class Address(NamedTuple):
+    """Where something listens: a host's name or IP address, and a TCP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `host:port`, or `[IPv6]:port`, with or without `http://` before it.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        host, _, port = text.removeprefix("http://").removesuffix("/").rpartition(":")
+        name = host.removeprefix("[").removesuffix("]")
+        is_bracketed = host == f"[{name}]"
+        if not name or is_bracketed != (":" in name) or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f'Expected an address like "127.0.0.1:8000" or "[::1]:8000", got "{text}"')
+        address = cls(name, int(port))
+        if (ip := address.ip()) is not None:  # in the one spelling that others give back
+            ip = (ip.version == 6 and ip.ipv4_mapped) or ip
+            address = address._replace(host=str(ip))
+        elif ":" in name:
+            raise ValueError(f'Expected an IPv6 address in the brackets, got "{text}"')
+        return address
+
+    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The host as an IP address; None if it is a name."""
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
+            return ipaddress.ip_address(self.host)
+        except ValueError:
+            return None
+
+    def is_loopback(self) -> bool:
+        """Whether it is an IP address that this machine alone reaches."""
+        ip = self.ip()
+        return ip is not None and ip.is_loopback
+
+    def resolved(self) -> Self:
+        """With an IP address for the host's name, an IPv4 one if there is any, as Java does it.
+
+        Raises:
+            ValueError: the name is not known here.
+        """
+        if self.ip() is not None:
+            return self
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise ValueError(f'No address is known here for the name "{self.host}"') from None
+        hosts = {family: str(address[0]) for family, *_, address in reversed(found)}
+        return self._replace(host=hosts.get(socket.AF_INET) or hosts[socket.AF_INET6])
+
+    def from_here(self) -> Self:
+        """What something listens on, as this machine reaches it; ValueError if its name is not known here."""
+        address = self.resolved()
+        if (ip := address.ip()) is not None and ip.is_unspecified:
+            return address._replace(host="127.0.0.1" if ip.version == 4 else "::1")
+        return address
+
+    def obstacle(self) -> str | None:
+        """What keeps a server of ours from listening there; None if nothing does."""
+        try:
+            address = self.resolved()
+        except ValueError as error:
+            return str(error)
+        with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
+            # As servers do: a port that only waits for late packets is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return f"port {self.port} is taken by {_listener(self.port)}"
+                if error.errno == errno.EADDRNOTAVAIL:
+                    return f"{self.host} is not an address of this machine"
+                return f"{error.strerror}"
+        return None
+
+    def is_taken(self) -> bool:
+        """Whether nothing else can listen there now."""
+        return self.obstacle() is not None
 
 
-def listener(port: int) -> str:
+def _listener(port: int) -> str:
     """Name of the process that listens on a port, as far as we may see it."""
     try:
         connections = psutil.net_connections("tcp")

@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 import yaml
-from mnist_torchserve.ports import is_taken
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
@@ -44,7 +43,7 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
             if command.startswith("torchserve --start"):
                 wait_until(lambda: is_well(checkout.server), 60)
             elif command.startswith("torchserve --stop"):
-                wait_until(lambda: not any(map(is_taken, checkout.server.ports)), 60)
+                wait_until(lambda: not any(address.is_taken() for address in checkout.server.addresses), 60)
 
 
 def test_readme_shows_an_alert_as_it_is() -> None:

@@ -1,7 +1,9 @@
 """What `scripts/` starts, a module for each verb: its arguments, its messages, its exit codes, and nothing else."""
 
 import argparse
+import contextlib
 import sys
+from typing import TextIO
 
 
 def command_line(verb: str, description: str | None, epilog: str = "") -> argparse.ArgumentParser:
@@ -14,6 +16,12 @@ def command_line(verb: str, description: str | None, epilog: str = "") -> argpar
     )
 
 
+def tell(what: str, stream: TextIO | None = None) -> None:
+    """A line of progress, which changes nothing where it cannot be written, or nobody is left to read it."""
+    with contextlib.suppress(OSError):
+        print(what, file=stream, flush=True)
+
+
 def say(what: str) -> None:
     """A line of progress, beside the output that another program may read."""
-    print(f"  {what}", file=sys.stderr, flush=True)
+    tell(f"  {what}", sys.stderr)

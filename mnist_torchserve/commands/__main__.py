@@ -1,11 +1,15 @@
 """The way into a verb: `python -m mnist_torchserve.commands VERB …`, which `scripts/VERB` starts."""
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
 
 from mnist_torchserve import machine
+
+_UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EIO}  # the reader has gone, the disk is full, the terminal is closed
 
 
 def run(verb: str) -> None:
@@ -14,14 +18,21 @@ def run(verb: str) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be in no encoding, or not in this one
     try:
-        code = importlib.import_module(f"mnist_torchserve.commands.{verb}").main()
+        try:
+            code = importlib.import_module(f"mnist_torchserve.commands.{verb}").main()
+        except SystemExit as end:
+            code = end.code
         sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit("Interrupted.")
-    except BrokenPipeError:  # nobody reads any more what it says
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        code = "Interrupted."
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
+        code = 1 if error.errno == errno.EPIPE else f"The output cannot be written: {error.strerror}."
     sys.exit(code)
 
 

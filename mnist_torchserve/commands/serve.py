@@ -5,22 +5,21 @@ It stays in the foreground until Ctrl-C or SIGTERM; with --detach it returns as 
 Exit code 0: it predicted (and, in the foreground, ended cleanly); 1: it could not start, and the message says why.
 """
 
-import contextlib
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-import psutil
 import requests
 from mnist_torchserve.client import digits
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.project import EXAMPLE, ROOT
 from mnist_torchserve.service import Archive, TorchServe
-from . import command_line
+from . import command_line, tell
 
 SHOWN = 5  # digits
+POLL = 0.2  # s
 
 Service = TorchServe | Gateway
 
@@ -44,7 +43,7 @@ def main() -> None:
             f"{error.filename} cannot be written: {error.strerror}. The service keeps its state and its logs there."
         )
     except KeyboardInterrupt:
-        print("The service has ended; its ports are free.")
+        tell("The service has ended; its ports are free.")
 
 
 def local_services(with_gateway: bool) -> list[Service]:
@@ -82,20 +81,13 @@ def stop(service: Service) -> None:
     service.stop()
 
 
-def tell(what: str) -> None:
-    """A line of progress, which changes nothing where nobody is left to read it."""
-    with contextlib.suppress(OSError):
-        print(what, flush=True)
-
-
 def wait_for_end(services: Sequence[Service]) -> Service:
     """Return the first of them that ends."""
     while True:
         for service in services:
             if service.has_ended():
                 return service
-            with contextlib.suppress(psutil.TimeoutExpired, ServiceError):  # it is being restarted
-                service.family()[0].wait(1)
+        time.sleep(POLL)
 
 
 def show(services: Sequence[Service]) -> None:

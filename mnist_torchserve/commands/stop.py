@@ -10,11 +10,12 @@ from . import command_line
 
 def main() -> None:
     command_line("stop", __doc__).parse_args()
-    try:
-        ended = [service.stop() for service in (Gateway(), TorchServe())]
-    except ServiceError as error:
-        sys.exit(str(error))
-    if any(ended):
-        print("The service has ended; its ports are free.")
-    else:
-        print("Nothing to end: the service does not run.")
+    ended, problems = [], []
+    for service in (Gateway(), TorchServe()):
+        try:
+            ended.append(service.stop())
+        except (ServiceError, OSError) as error:  # which keeps nobody from ending the other
+            problems.append(f"{service.name} was not ended: {error}")
+    if problems:
+        sys.exit("\n".join(problems))
+    print("The service has ended; its ports are free." if any(ended) else "Nothing to end: the service does not run.")

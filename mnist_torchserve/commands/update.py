@@ -1,18 +1,16 @@
 """Replace the running model by the one in this checkout, without an interruption at the gateway.
 
 A second TorchServe takes over while the first restarts with a newly built archive. If the new model does not load, the
-old one has never stopped.
+old one has never stopped. If the first does not come back, the second serves on.
 Exit code 0: every node has the new model; 1: it has not, and the message says why.
 """
 
 import sys
-import tempfile
-from pathlib import Path
 
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway, Node
 from mnist_torchserve.service import Archive, TorchServe
-from . import command_line
+from . import command_line, tell
 
 
 def main() -> None:
@@ -21,31 +19,43 @@ def main() -> None:
         update(TorchServe())
     except ServiceError as error:
         sys.exit(str(error))
-    print("The service has the new model.")
+    tell("The service has the new model.")
 
 
 def update(server: TorchServe) -> None:
-    gateway = Gateway(server)
+    gateway, second = Gateway(server), server.standby()
     if gateway.settings.nodes:
         raise ServiceError("The nodes are elsewhere: take them out of settings.toml, restart and put back in turn.")
-    if server.process() is None or gateway.process() is None:
+    if gateway.process() is None or (server.process() or second.process()) is None:
         raise ServiceError("There is nothing to update: start the service with scripts/serve --gateway.")
     Archive().build_if_outdated()
-    print("Starting a second TorchServe with the new model", flush=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="mnist-") as folder,
-        TorchServe.on_free_ports(Path(folder)).running() as second,
-    ):
-        take_turns(gateway, server, second)
+    try:
+        if server.process() is not None:  # else the second serves, since an update that failed
+            gateway.route(Node.of(server))
+            second.stop()
+            tell("Starting a second TorchServe with the new model")
+            second = TorchServe.on_free_ports(second.home)
+            second.start()
+            second.wait_ready()
+            gateway.route(Node.of(server), Node.of(second))
+            tell("It takes over")
+            gateway.route(Node.of(server, draining=True), Node.of(second))
+        tell("Restarting the first")
+        server.restart()
+        gateway.route(Node.of(server), Node.of(second))
+        gateway.route(Node.of(server), Node.of(second, draining=True))
+    finally:
+        settle(gateway, server, second)
 
 
-def take_turns(gateway: Gateway, server: TorchServe, second: TorchServe) -> None:
-    """Let a second server do the work while the first restarts."""
-    gateway.route(Node.of(server), Node.of(second))
-    print("It takes over", flush=True)
-    gateway.route(Node.of(server, draining=True), Node.of(second))
-    print("Restarting the first", flush=True)
-    server.restart()
-    gateway.route(Node.of(server), Node.of(second))
-    gateway.route(Node.of(server), Node.of(second, draining=True))
-    gateway.route(Node.of(server))
+def settle(gateway: Gateway, server: TorchServe, second: TorchServe) -> None:
+    """Leave the first alone in service; or the second, if the first does not come back."""
+    try:
+        if server.process() is None:
+            server.restart()
+        gateway.route(Node.of(server))
+    except ServiceError as error:
+        raise ServiceError(
+            f"{error} A second TorchServe serves in its place: scripts/update tries again, scripts/stop ends it."
+        ) from None
+    second.stop()

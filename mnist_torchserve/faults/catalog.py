@@ -138,10 +138,9 @@ def exhaust_files(testbed: Testbed) -> None:
     jvm = testbed.jvm()
     usual = jvm.rlimit(psutil.RLIMIT_NOFILE)
     jvm.rlimit(psutil.RLIMIT_NOFILE, (jvm.num_fds() + _FILES_LEFT, usual[1]))
-    [port, *_] = testbed.server.ports
     with ExitStack() as stack:
         for _ in range(10 * _FILES_LEFT):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            stack.enter_context(socket.create_connection(testbed.server.addresses[0], 5))
         time.sleep(_LASTS)
     jvm.rlimit(psutil.RLIMIT_NOFILE, usual)
 

@@ -60,7 +60,7 @@ class Testbed:
 
     def dropped(self, since: datetime) -> int:
         """Requests that the gateway has taken since then and never answered, as its log has it."""
-        logs = [file.read_text() for file in self.gateway.logs.glob("access.log*")]  # it may have been rotated
+        logs = [file.read_text() for file in self.gateway.logs.parent.glob("logs*/access.log*")]  # of all runs
         unanswered = [line for log in logs for line in log.splitlines() if '"status":0,' in line]
         return sum(datetime.fromisoformat(json.loads(line)["time"]) >= since for line in unanswered)
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mnist_torchserve.ports import Address
 from mnist_torchserve.project import ROOT
 from . import demo_routes
-from .settings import Address, Node, Settings, SettingsError
+from .settings import Node, Settings, SettingsError
 
 TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
 

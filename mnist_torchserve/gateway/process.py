@@ -6,7 +6,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,11 +18,11 @@ import requests
 import urllib3
 from urllib3.exceptions import InsecureRequestWarning
 from mnist_torchserve.daemon import Daemon, ServiceError
-from mnist_torchserve.ports import free_ports
+from mnist_torchserve.ports import Address, free_ports
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 from mnist_torchserve.waiting import wait_until
-from . import access_log, configuration, demo_routes
+from . import configuration, demo_routes
 from .admin import Admin
 from .settings import Node, Settings, load
 
@@ -64,7 +63,7 @@ class Gateway(Daemon):
         self._servers = servers
         self._template = template
         self._configuration = home / "envoy"
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._envoy: subprocess.Popen[bytes] | None = None
         self.access_log = self.logs / "access.log"
 
     @classmethod
@@ -101,9 +100,9 @@ class Gateway(Daemon):
         return load(self._config)
 
     @property
-    def ports(self) -> list[int]:
-        """The TCP ports that it listens on."""
-        return [self.settings.listen.port, self.settings.metrics.port]
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens for clients, and for Prometheus."""
+        return [self.settings.listen, self.settings.metrics]
 
     @property
     def url(self) -> str:
@@ -195,57 +194,48 @@ class Gateway(Daemon):
         except TimeoutError:
             raise ServiceError(f"The gateway has the new settings, but {lacking}.") from None
 
-    def stop(self) -> bool:
-        """End Envoy once it has answered what it has, and wait until its port is free.
-
-        Returns:
-            Whether there was anything to end.
-        """
-        if self.process() is not None:
-            self._drain()
-        ended = self._state.end(STOP_TIMEOUT)
-        shutil.rmtree(self._configuration, ignore_errors=True)  # keys are in it
-        for child in self._children:
-            child.wait()
+    def _end(self) -> bool:
+        """End Envoy once it has answered what it has."""
+        try:
+            if self.process() is not None:
+                self._drain()
+        finally:  # also where somebody does not want to wait so long
+            ended = self._state.end(STOP_TIMEOUT)
+            shutil.rmtree(self._configuration, ignore_errors=True)  # keys are in it
+            if self._envoy is not None:
+                self._envoy.wait()
         return ended
 
-    def _launch(self) -> None:
+    def _launch(self, temporary: str) -> psutil.Process:
         shutil.rmtree(self._configuration, ignore_errors=True)
         self._configuration.mkdir(parents=True, mode=0o700)
-        self.logs.mkdir(exist_ok=True)
         self.access_log.touch()
-        # Short, since the path of a socket may have 107 characters.
-        temporary = tempfile.mkdtemp(prefix="mnist-")
-        try:
-            self._configure(self.settings, self.nodes, Path(temporary))
-        except ServiceError:
-            shutil.rmtree(temporary)
-            raise
+        self._configure(self.settings, self.nodes, Path(temporary))
         # A connection is a file to the system, whose usual limit of 1,024 would come before Envoy's own.
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != resource.RLIM_INFINITY:
             most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
-        command = [_envoy(), "-c", str(self._configuration / "envoy.yaml"), "--concurrency", str(CONCURRENCY)]
+        command = [_program(), "-c", str(self._configuration / "envoy.yaml"), "--concurrency", str(CONCURRENCY)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "500"]
         command += ["--drain-time-s", f"{DRAIN_TIME:.0f}", "--drain-strategy", "immediate"]
-        keeper = [sys.executable, "-I", access_log.__file__, str(self.access_log)]
-        with open(self._log, "w") as log:
-            # Both in sessions of their own, as TorchServe. The log's keeper ends when nobody writes to it any more.
-            reader = subprocess.Popen(
-                keeper, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
-            )
-            writer = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=reader.stdin, stderr=log, start_new_session=True
-            )
-        if reader.stdin:
-            reader.stdin.close()
-        self._children = [writer, reader]
-        self._state.remember(psutil.Process(writer.pid), self.ports, temporary)
+        accesses, log = self._log_of(self.access_log.name), self._log_of(self._log.name)
+        self._envoy = subprocess.Popen(
+            command,
+            env={**os.environ, "TMPDIR": temporary},
+            stdin=subprocess.DEVNULL,
+            stdout=accesses.stdin,
+            stderr=log.stdin,
+            start_new_session=True,  # as TorchServe
+        )
+        for keeper in (accesses, log):
+            if keeper.stdin is not None:
+                keeper.stdin.close()
+        return psutil.Process(self._envoy.pid)
 
     def _configure(self, settings: Settings, nodes: Sequence[Node], temporary: Path) -> dict[str, str]:
         config = configuration.derive(self._template, settings, nodes, temporary / "admin")
-        configuration.validate(_envoy(), config, self._configuration)
+        configuration.validate(_program(), config, self._configuration)
         return configuration.write(config, self._configuration)
 
     def _lacking(self, versions: dict[str, str], nodes: Sequence[Node]) -> str | None:
@@ -279,7 +269,7 @@ class Gateway(Daemon):
                 wait_until(is_done, DRAIN_TIMEOUT, poll=_POLL)
 
 
-def _envoy() -> str:
+def _program() -> str:
     """Path of Envoy's program."""
     beside = str(Path(sys.executable).parent)
     envoy = shutil.which("envoy", path=os.pathsep.join([beside, os.environ["PATH"]]))

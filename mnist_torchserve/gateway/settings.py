@@ -3,13 +3,13 @@
 settings.toml ── load ──> Settings ── configuration.derive ──> Envoy's configuration
 """
 
-import ipaddress
 import os
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import msgspec
 from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.ports import Address
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 
@@ -18,47 +18,6 @@ KEY_LENGTH = 16  # characters; what is shorter can be guessed
 
 class SettingsError(ServiceError):
     """The settings cannot be used; the message says which, where, and what was expected."""
-
-
-class Address(NamedTuple):
-    """Where something listens: a host's name or IP address, and a TCP port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        """The host as an IP address; None if it is a name."""
-        try:
-            return ipaddress.ip_address(self.host)
-        except ValueError:
-            return None
-
-    def is_loopback(self) -> bool:
-        """Whether it is an IP address that this machine alone reaches."""
-        ip = self.ip()
-        return ip is not None and ip.is_loopback
-
-    def from_here(self) -> Self:
-        """What something listens on, as this machine reaches it."""
-        if (ip := self.ip()) is not None and ip.is_unspecified:
-            return self._replace(host="127.0.0.1" if ip.version == 4 else "::1")
-        return self
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `host:port`, or `[IPv6]:port`.
-
-        Raises:
-            SettingsError: it is neither.
-        """
-        host, _, port = text.removeprefix("http://").rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise SettingsError(f'Expected an address like "127.0.0.1:8000", got "{text}"')
-        return cls(host, int(port))
 
 
 class Node(NamedTuple):
@@ -114,10 +73,10 @@ def load(path: Path) -> Settings:
     """
     try:
         file = msgspec.toml.decode(path.read_bytes(), type=_File)
-        listen = Address.parse(file.listen)
+        listen = Address.parse(file.listen).resolved()
         settings = Settings(
             listen=listen,
-            metrics=Address.parse(file.metrics),
+            metrics=Address.parse(file.metrics).resolved(),
             keys=_keys(path.parent / file.keys) if file.keys else [],
             certificate=_pem(path.parent, file.certificate, "CERTIFICATE"),
             private_key=_pem(path.parent, file.private_key, "PRIVATE KEY"),
@@ -125,17 +84,13 @@ def load(path: Path) -> Settings:
             nodes=[Node(Address.parse(node.inference), Address.parse(node.management)) for node in file.nodes],
             demo=file.demo == "always" or (file.demo == "loopback" and listen.is_loopback()),
         )
-    except (OSError, msgspec.DecodeError, SettingsError) as error:
+    except (OSError, ValueError, msgspec.DecodeError, SettingsError) as error:
         raise SettingsError(f"{error}; in {path}.") from None
     _require_safe(settings, file.without_keys, path)
     return settings
 
 
 def _require_safe(settings: Settings, without_keys: bool, path: Path) -> None:
-    if settings.listen.ip() is None:
-        raise SettingsError(f"Expected an IP address in `listen`, got `{settings.listen}`; in {path}.")
-    if settings.metrics.ip() is None:
-        raise SettingsError(f"Expected an IP address in `metrics`, got `{settings.metrics}`; in {path}.")
     if not settings.listen.is_loopback() and not settings.keys and not without_keys:
         raise SettingsError(
             f"`listen` is {settings.listen}, which other machines reach, and there are no keys: "

@@ -2,23 +2,23 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 import psutil
 import requests
 from mnist_torchserve.daemon import Daemon, ServiceError
+from mnist_torchserve.ports import Address
 from mnist_torchserve.project import MODEL_STORE, ROOT
 from mnist_torchserve.waiting import wait_until
-from . import health, java
-from .properties import CONFIG, read_properties, write_on_free_ports
+from . import health, java, properties
+from .properties import CONFIG
 
 START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
 STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
@@ -50,27 +50,74 @@ class TorchServe(Daemon):
         super().__init__(home / "server.json", config, home / "logs" / "torchserve.log")
         self._model_store = model_store
         self._log_config = log_config
-        self._properties = read_properties(config)
-        self.inference_url = self._properties["inference_address"]
-        self.management_url = self._properties["management_address"]
-        self.metrics_url = self._properties["metrics_address"]
-        self.url = self.inference_url
-        self.predict_url = f"{self.url}/predictions/mnist"
 
     @classmethod
     def on_free_ports(cls, home: Path, model_store: Path = MODEL_STORE, **changes: str) -> Self:
         """One with this project's settings, changed as the keywords say, and its files in `home`."""
-        home.mkdir(exist_ok=True)
-        usual = {key: value for key, value in read_properties().items() if not key.endswith(("_address", "_port"))}
+        home.mkdir(parents=True, exist_ok=True)
+        ours = properties.read_properties()
+        usual = {key: value for key, value in ours.items() if not key.endswith(("_address", "_port"))}
         grpc = {f"grpc_{api}_address": "127.0.0.1" for api in ("inference", "management")}
-        return cls(write_on_free_ports(home, {**usual, **grpc, **changes}), home, model_store)
+        return cls(properties.write_on_free_ports(home, {**usual, **grpc, **changes}), home, model_store)
+
+    @cached_property
+    def _listeners(self) -> dict[str, Address]:
+        return properties.addresses(properties.read_properties(self._config), self._config)
 
     @property
-    def ports(self) -> list[int]:
-        """The TCP ports of inference, management, metrics, and of gRPC's inference and management."""
-        addresses = (self.inference_url, self.management_url, self.metrics_url)
-        ports = [urlsplit(address).port or 80 for address in addresses]
-        return ports + [int(self._properties[f"grpc_{api}_port"]) for api in ("inference", "management")]
+    def addresses(self) -> Sequence[Address]:
+        """Where inference, management, metrics, and gRPC's inference and management listen.
+
+        Raises:
+            ServiceError: its settings cannot be read.
+        """
+        return list(self._listeners.values())
+
+    @property
+    def inference_url(self) -> str:
+        """Where this machine reaches the inference API; ServiceError, as the next two, if the settings are no use."""
+        return self._url("inference")
+
+    @property
+    def management_url(self) -> str:
+        """Where this machine reaches the management API."""
+        return self._url("management")
+
+    @property
+    def metrics_url(self) -> str:
+        """Where this machine reaches the metrics."""
+        return self._url("metrics")
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine reach it."""
+        return self.inference_url
+
+    @property
+    def predict_url(self) -> str:
+        """The prediction's route."""
+        return f"{self.url}/predictions/mnist"
+
+    def standby(self) -> "TorchServe":
+        """The one that serves in its place while it restarts; and on, where it does not come back."""
+        home = self.home / "standby"
+        return TorchServe(home / "config.properties", home, self._model_store, self._log_config)
+
+    def has_ended(self) -> bool:
+        """Whether neither it nor its standby runs, nor is being restarted."""
+        return super().has_ended() and self.standby().process() is None
+
+    def stop(self) -> bool:
+        """Stop it and its standby, and wait until their ports are free.
+
+        Returns:
+            Whether there was anything to stop.
+
+        Raises:
+            ServiceError: it is another user's.
+        """
+        ended = super().stop()
+        return (self._state.exists() and self.standby().stop()) or ended
 
     def session(self) -> requests.Session:
         """A client that may ask for predictions."""
@@ -106,14 +153,16 @@ class TorchServe(Daemon):
 
         def is_healthy() -> bool:
             nonlocal reason
+            self._require_process()
             try:
-                health.check(self.management_url)
-                return True
+                if self._listens(self._listeners["management"]):
+                    health.check(self.management_url)
+                    return True
+                reason = f"nothing listens at {self.management_url}"
             except health.UnhealthyError as error:
                 reason = str(error)
             if (worker_error := self._worker_error()) is not None:
                 raise ServiceError(f"A worker could not load the model: {worker_error} All of it is in {self.logs}.")
-            self._require_process()
             return False
 
         try:
@@ -123,34 +172,31 @@ class TorchServe(Daemon):
                 f"Not ready after {START_TIMEOUT:.0f} s: {reason}. The logs are in {self.logs}."
             ) from None
 
-    def stop(self) -> bool:
-        """End the JVM and its workers once no request waits, and wait until they and their ports are gone.
+    def _end(self) -> bool:
+        """End the JVM and its workers once no request waits.
 
         TorchServe closes every connection as soon as it is told to end, and cannot be kept from accepting more before:
         only a gateway in front loses nothing while clients go on. Here those are served who have sent all they will.
-
-        Returns:
-            Whether there was anything to end.
         """
         if self.process() is not None:
-            with suppress(TimeoutError, requests.RequestException, LookupError, ValueError):  # nobody to wait for
+            try:
                 wait_until(lambda: self.model_state()["jobQueueStatus"]["pendingRequests"] == 0, DRAIN_TIMEOUT)
                 time.sleep(BATCH_TIME)
+            except (TimeoutError, ServiceError, requests.RequestException, LookupError, ValueError):
+                pass  # nobody to wait for
+            except KeyboardInterrupt:
+                self._state.end(STOP_TIMEOUT)
+                raise
         return self._state.end(STOP_TIMEOUT)
 
-    def _launch(self) -> None:
+    def _launch(self, temporary: str) -> psutil.Process:
         java_home = java.home()
-        self.logs.mkdir(parents=True, exist_ok=True)
-        for log in self.logs.glob("*.log"):
-            log.unlink()
         command = [str(Path(sys.executable).with_name("torchserve")), "--start", "--ncs"]
         command += ["--model-store", str(self._model_store), "--ts-config", str(self._config)]
         if self._log_config is not None:
             command += ["--log-config", str(self._log_config)]
-        # Short, since a worker's socket lies in it and its path may have 107 characters; and for this instance
-        # alone, since TorchServe keeps its PID file and its sockets under fixed names.
-        temporary = tempfile.mkdtemp(prefix="mnist-")
-        with open(self._log, "w") as output:
+        log = self._log_of(self._log.name)
+        with log.stdin or open(os.devnull, "wb") as output:
             launcher = subprocess.run(
                 command,
                 cwd=ROOT,
@@ -162,12 +208,15 @@ class TorchServe(Daemon):
                 check=False,
             )
         try:
-            process = psutil.Process(int((Path(temporary) / ".model_server.pid").read_text()))
+            return psutil.Process(int((Path(temporary) / ".model_server.pid").read_text()))
         except (OSError, psutil.NoSuchProcess):
-            shutil.rmtree(temporary)
-            said = self._log.read_text().strip()
-            raise ServiceError(f"TorchServe did not start, code {launcher.returncode}: {said}") from None
-        self._state.remember(process, self.ports, temporary)
+            raise ServiceError(f"TorchServe did not start, code {launcher.returncode}: {self._first_error()}") from None
+
+    def _url(self, api: str) -> str:
+        try:
+            return f"http://{self._listeners[api].from_here()}"
+        except ValueError as error:
+            raise ServiceError(f"{error}; in {self._config}.") from None
 
     def _variables(self, java_home: str, temporary: str) -> dict[str, str]:
         """The environment of the JVM and its workers: what they need of ours, and no secret that is in it.

@@ -6,7 +6,6 @@ import socket
 
 import psutil
 import pytest
-from mnist_torchserve.ports import is_taken
 from tests.support import stub
 from tests.support.checkout import Checkout
 from tests.support.workers import have_ended, is_well
@@ -14,7 +13,7 @@ from tests.support.workers import have_ended, is_well
 
 def assert_gone(checkout: Checkout, family: list[psutil.Process]) -> None:
     assert have_ended(family)
-    assert not any(map(is_taken, checkout.server.ports))
+    assert not any(address.is_taken() for address in checkout.server.addresses)
 
 
 def test_detached_service_predicts_until_it_is_stopped(checkout: Checkout) -> None:
@@ -82,11 +81,12 @@ def test_service_in_the_background_stays_whatever_becomes_of_its_first_answers(c
 
 
 def test_taken_port_is_named(checkout: Checkout) -> None:
+    address = checkout.server.addresses[0]
     with socket.socket() as squatter:
-        squatter.bind(("127.0.0.1", checkout.server.ports[0]))
+        squatter.bind(address)
         squatter.listen()
         output = checkout.run("scripts/serve --detach", code=1)
-    assert f"Port {checkout.server.ports[0]} is taken by process" in output
+    assert f"TorchServe cannot listen on {address}: port {address.port} is taken by process" in output
     assert "Traceback" not in output
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from mnist_torchserve.gateway import Address, Gateway, Node
+from mnist_torchserve.gateway import Gateway, Node
+from mnist_torchserve.ports import Address
 from mnist_torchserve.service import TorchServe
 from tests.support import stub
 from tests.support.fixtures import MakeGateway

@@ -10,8 +10,7 @@ import requests
 import yaml
 from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.gateway import Gateway
-from mnist_torchserve.gateway.settings import Address
-from mnist_torchserve.ports import is_taken
+from mnist_torchserve.ports import Address
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 from mnist_torchserve.waiting import wait_until
@@ -103,7 +102,7 @@ def test_end_waits_for_what_was_begun(make_gateway: MakeGateway, node: TorchServ
             answer = pool.submit(predict, gateway)
             wait_until(lambda: gateway.admin.stats(active).get(active) == 1, TIMEOUT)
             ended = pool.submit(gateway.stop)
-            wait_until(lambda: not is_taken(gateway.settings.listen.port), TIMEOUT)
+            wait_until(lambda: not gateway.settings.listen.is_taken(), TIMEOUT)
             assert not ended.done()
         assert answer.result().status_code == 200
         assert answer.result().headers["Connection"] == "close"

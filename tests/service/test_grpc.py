@@ -47,7 +47,7 @@ class GrpcClient:
 
 @pytest.fixture(scope="module")
 def grpc_api(node: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GrpcClient]:
-    _, _, _, port, _ = node.ports
+    _, _, _, (_, port), _ = node.addresses
     folder = tmp_path_factory.mktemp("proto")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)

@@ -10,8 +10,8 @@ import psutil
 import pytest
 import requests
 from mnist_torchserve.contract import blank
-from mnist_torchserve.daemon import StateFile
 from mnist_torchserve.service import Archive
+from mnist_torchserve.state_file import StateFile
 from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeServer

@@ -16,7 +16,7 @@ import requests
 from classifier import runtime
 from mnist_torchserve.contract import TIMEOUT, Deployment, blank
 from mnist_torchserve.daemon import ServiceError
-from mnist_torchserve.ports import free_ports, is_taken
+from mnist_torchserve.ports import free_ports
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import Archive, TorchServe, read_properties, torchserve
 from mnist_torchserve.waiting import wait_until
@@ -81,7 +81,7 @@ def without_models(make_server: MakeServer, store: Path, **changes: str) -> Iter
     server = make_server(store, load_models="none", vmargs=quick, **changes)
     server.start()
     try:
-        wait_until(lambda: is_taken(server.ports[2]), TIMEOUT)
+        wait_until(lambda: server.addresses[2].is_taken(), TIMEOUT)
         yield server
     finally:
         kill(server)
@@ -206,10 +206,10 @@ def test_nothing_is_reached_from_another_machine(closed: TorchServe) -> None:
     family = closed.family()
     listening = [c.laddr for p in family for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
     assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
-    assert sorted(address.port for address in listening) == sorted(closed.ports)
+    assert sorted(address.port for address in listening) == sorted(address.port for address in closed.addresses)
     addresses = [a.address for card in psutil.net_if_addrs().values() for a in card if a.family.name == "AF_INET"]
     others = [address for address in addresses if not address.startswith("127.")]
-    for port in closed.ports:
+    for _, port in closed.addresses:
         for address in others:
             with pytest.raises(requests.ConnectionError, match="refused"):
                 requests.get(f"http://{address}:{port}/", timeout=TIMEOUT)

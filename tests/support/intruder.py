@@ -86,7 +86,7 @@ class Intruder:
         url = f"{self.url}/model.mar".encode()
         # Protocol Buffers by hand: 3 initial_workers, 8 synchronous, 9 url.
         message = b"\x18\x01\x40\x01\x4a" + bytes([len(url)]) + url
-        with grpc.insecure_channel(f"127.0.0.1:{server.ports[4]}") as channel:
+        with grpc.insecure_channel(str(server.addresses[4])) as channel:
             try:
                 channel.unary_unary(register)(message, timeout=TIMEOUT, wait_for_ready=True)
             except grpc.RpcError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mnist_torchserve.daemon import StateFile
+from mnist_torchserve.state_file import StateFile
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def test_process_is_known_after_the_clock_was_set(state: StateFile, tmp_path: Pa
     text = Path("/proc/stat").read_text()
     moved = tmp_path / "stat"
     moved.write_text(re.sub(r"(?m)^btime (\d+)", lambda found: f"btime {int(found[1]) + 1}", text))
-    code = "import sys, pathlib, mnist_torchserve.daemon as d; print(d.StateFile(pathlib.Path(sys.argv[1])).process())"
+    code = (
+        "import sys, pathlib, mnist_torchserve.state_file as s; print(s.StateFile(pathlib.Path(sys.argv[1])).process())"
+    )
     ask = f'mount --bind "{moved}" /proc/stat && exec "$0" -c "$1" "$2"'
     command = ["unshare", "--mount", "sh", "-c", ask, sys.executable, code, str(tmp_path / "home" / "state.json")]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)

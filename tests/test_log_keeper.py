@@ -1,4 +1,4 @@
-"""The keeper of the access log: bounded files, and no line torn or lost while it is kept."""
+"""The keeper of a log: bounded files, and no line torn or lost while it is kept."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from mnist_torchserve.gateway import access_log
+from mnist_torchserve import log_keeper
 
 SIZE = 1_000  # bytes
 LINE = b'{"status":200,"number":%03d}\n'
@@ -18,9 +18,9 @@ def kept(path: Path, pieces: Iterable[bytes]) -> list[bytes]:
         reader, writer = os.pipe()
         os.write(writer, piece)
         os.close(writer)
-        access_log.keep(reader, path, SIZE)
+        log_keeper.keep(reader, path, SIZE)
         os.close(reader)
-    files = [path.with_name(f"access.log.{number}") for number in range(access_log.KEPT, 0, -1)]
+    files = [path.with_name(f"access.log.{number}") for number in range(log_keeper.KEPT, 0, -1)]
     return [file.read_bytes() for file in [*files, path] if file.exists()]
 
 
@@ -34,12 +34,12 @@ def test_full_file_gives_way_to_another_between_two_lines(tmp_path: Path) -> Non
 
 def test_oldest_lines_go(tmp_path: Path) -> None:
     files = kept(tmp_path / "access.log", [LINE % number * 30 for number in range(40)])
-    assert len(files) == access_log.KEPT + 1
+    assert len(files) == log_keeper.KEPT + 1
     assert LINE % 39 in files[-1] + files[-2]
-    assert sum(map(len, files)) <= (access_log.KEPT + 1) * 2 * SIZE
+    assert sum(map(len, files)) <= (log_keeper.KEPT + 1) * 2 * SIZE
 
 
 def test_log_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
-    command = [sys.executable, "-I", access_log.__file__, str(tmp_path / "absent" / "access.log")]
+    command = [sys.executable, "-I", log_keeper.__file__, str(tmp_path / "absent" / "access.log")]
     ended = subprocess.run(command, input=LINE * 10_000, capture_output=True, check=True)
     assert ended.stderr == b""
