@@ -1,12 +1,15 @@
 """A copy of this checkout as another user might have it: elsewhere, on other ports, under a difficult name."""
 
+import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+import psutil
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe, java
@@ -35,6 +38,7 @@ class Checkout:
         # Short, as a worker's socket lies in it; and for this copy alone, as TorchServe keeps its PID file there.
         self.temporary = tempfile.mkdtemp(prefix="mnist-test-")
         self.variables: dict[str, str] = {}  # what its commands find in their environment beside the usual
+        self.prefix: list[str] = []  # what its commands are started by, such as a namespace
         self.server = TorchServe(config, root / ".run")
         self.gateway = Gateway(self.server, settings=settings, home=root / ".run" / "gateway")
 
@@ -58,7 +62,7 @@ class Checkout:
         variables |= self.variables
         with open(self.root / "output", "w") as output:
             return subprocess.Popen(
-                ["bash", "-c", command],
+                [*self.prefix, "bash", "-c", f"cd {shlex.quote(str(self.root))}\n{command}"],
                 cwd=self.root,
                 env=variables,
                 text=True,
@@ -76,6 +80,15 @@ class Checkout:
             process.kill()
         assert ended == code, f"{command} ended with {ended}:\n{self.output()}"
         return self.output()
+
+    def survivors(self) -> list[psutil.Process]:
+        """What runs still of all that its commands have started."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if self.temporary in process.environ().get("TMPDIR", ""):
+                    found.append(process)
+        return found
 
     def output(self) -> str:
         """What the last command has printed so far."""
