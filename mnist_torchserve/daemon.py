@@ -144,6 +144,21 @@ class Daemon(ABC):
                 self._end()
             raise
 
+    def listens(self, address: Address) -> bool:
+        """Whether its own process listens there; another's answers are not its own.
+
+        Args:
+            address: as this machine reaches it.
+        """
+        process = self.process()
+        if process is None:
+            return False
+        with suppress(psutil.Error):
+            for each in process.net_connections("tcp"):
+                if each.status == psutil.CONN_LISTEN and Address(*each.laddr).hears(address):
+                    return True
+        return False
+
     def has_ended(self) -> bool:
         """Whether it does not run, nor is being restarted."""
         if self.process() is not None:
@@ -166,16 +181,6 @@ class Daemon(ABC):
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
         self._keepers.append(log_keeper.start(self.logs / name))
         return self._keepers[-1]
-
-    def _listens(self, address: Address) -> bool:
-        """Whether its own process listens on this port; another's answers there are not its own."""
-        process = self.process()
-        if process is None:
-            return False
-        with suppress(psutil.Error):
-            connections = process.net_connections("tcp")
-            return any(each.status == psutil.CONN_LISTEN and each.laddr.port == address.port for each in connections)
-        return False
 
     def _require_process(self) -> None:
         if self.process() is None:

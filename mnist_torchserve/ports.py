@@ -30,13 +30,15 @@ class Address(NamedTuple):
         is_bracketed = host == f"[{name}]"
         if not name or is_bracketed != (":" in name) or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(f'Expected an address like "127.0.0.1:8000" or "[::1]:8000", got "{text}"')
-        address = cls(name, int(port))
-        if (ip := address.ip()) is not None:  # in the one spelling that others give back
-            ip = (ip.version == 6 and ip.ipv4_mapped) or ip
-            address = address._replace(host=str(ip))
-        elif ":" in name:
+        address = cls(name, int(port))._in_one_spelling()
+        if address.ip() is None and ":" in name:
             raise ValueError(f'Expected an IPv6 address in the brackets, got "{text}"')
         return address
+
+    def _in_one_spelling(self) -> Self:
+        """With its IP address written as others give it back."""
+        ip = self.ip()
+        return self if ip is None else self._replace(host=str((ip.version == 6 and ip.ipv4_mapped) or ip))
 
     def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         """The host as an IP address; None if it is a name."""
@@ -90,6 +92,14 @@ class Address(NamedTuple):
                     return f"{self.host} is not an address of this machine"
                 return f"{error.strerror}"
         return None
+
+    def hears(self, other: Self) -> bool:
+        """Whether who listens here is reached at that IP address."""
+        if self.port != other.port:
+            return False
+        if (ip := self.ip()) is not None and ip.is_unspecified:
+            return other._replace(port=0).obstacle() is None  # any that is this machine's
+        return self._in_one_spelling() == other._in_one_spelling()
 
     def is_taken(self) -> bool:
         """Whether nothing else can listen there now."""

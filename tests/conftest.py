@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from classifier import runtime
 from classifier.runtime import Runtime
-from mnist_torchserve import machine
+from mnist_torchserve import contract, machine
 from mnist_torchserve.client import digits
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.gateway import Gateway
@@ -26,6 +26,7 @@ from tests.support.stub import Stub
 def pytest_configure() -> None:
     """Let tests ask servers of this machine, whatever proxy is set, and end them at SIGTERM as at Ctrl-C."""
     machine.reach_without_proxy()
+    contract.trust_alike()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 

@@ -43,3 +43,14 @@ def test_log_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     command = [sys.executable, "-I", log_keeper.__file__, str(tmp_path / "absent" / "access.log")]
     ended = subprocess.run(command, input=LINE * 10_000, capture_output=True, check=True)
     assert ended.stderr == b""
+
+
+def test_log_that_somebody_else_rotates_is_followed(tmp_path: Path) -> None:
+    log, aside = tmp_path / "access.log", tmp_path / "elsewhere"
+    kept(log, [LINE % 1])
+    log.rename(aside)
+    kept(log, [LINE % 2])
+    assert (aside.read_bytes(), log.read_bytes()) == (LINE % 1, LINE % 2)
+    os.truncate(log, 0)
+    kept(log, [LINE % 3])
+    assert log.read_bytes() == LINE % 3

@@ -14,6 +14,16 @@ from mnist_torchserve.service import TorchServe
 TIMEOUT = 10  # s
 
 
+def no_answer(url: str, error: requests.RequestException, hint: str) -> str:
+    """Why there was no answer, and what to do: `hint`, where nothing is wrong but that nobody answers."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return (
+            f"The certificate of {url} is not trusted here: name the file of its authority in SSL_CERT_FILE. "
+            f"The reason: {str(error)[-200:]}"
+        )
+    return f"No service answers at {url} ({type(error).__name__}): {hint}."
+
+
 class Client:
     """A client of one service, with the key that the environment variable API_KEY holds, if any.
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from mnist_torchserve import machine
+from mnist_torchserve import contract, machine
 
 _UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EIO}  # the reader has gone, the disk is full, the terminal is closed
 
@@ -15,6 +15,7 @@ _UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EIO}  # the reader has gone, the
 def run(verb: str) -> None:
     """Run a verb so that all that it has started is ended, whatever ends it, unless it says otherwise."""
     machine.reach_without_proxy()
+    contract.trust_alike()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)

@@ -20,10 +20,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from mnist_torchserve.client.inference import no_answer
+from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.loadtest import charts, history, objectives, run, verdict
 from mnist_torchserve.loadtest.objectives import Objectives, ObjectivesError, Profile
 from mnist_torchserve.loadtest.run import LoadTarget
 from mnist_torchserve.loadtest.verdict import PREDICT, Finding, Record, Verdict
+from mnist_torchserve.ports import Address
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 from . import command_line
@@ -43,7 +47,7 @@ def main() -> None:
             raise BadUseError(f"Locust is missing from {sys.prefix}: delete that folder and run this again.")
         wanted = objectives.load(arguments.objectives)
         sys.exit(show_trend(arguments, wanted) if arguments.trend else run_and_judge(arguments, wanted))
-    except (BadUseError, ObjectivesError, history.HistoryError) as error:
+    except (BadUseError, ObjectivesError, history.HistoryError, ServiceError) as error:
         print(error, file=sys.stderr)
         sys.exit(BAD_USE)
     except run.LoadRunError as error:
@@ -87,6 +91,8 @@ def profiles_in_words() -> str:
 
 
 def run_and_judge(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
+    if arguments.compare and arguments.baseline:
+        raise BadUseError("--compare is about two versions of one service, --baseline about another: choose one.")
     name = "versions" if arguments.compare else arguments.profile or "seed"
     profile = wanted[name]
     if arguments.run_time is not None:
@@ -136,8 +142,18 @@ def find_target(arguments: argparse.Namespace) -> LoadTarget:
     if arguments.compare and arguments.routes == "gateway":
         raise BadUseError("Only TorchServe's own routes tell versions apart: give its address as --host.")
     routes = "torchserve" if arguments.compare else arguments.routes
-    local = urlsplit(host).hostname in ("127.0.0.1", "localhost", "::1")
-    return LoadTarget(host, management, routes, ours.process() if local else None)
+    return LoadTarget(host, management, routes, ours.process() if is_ours(host, ours) else None)
+
+
+def is_ours(host: str, server: TorchServe) -> bool:
+    """Whether it is our TorchServe that listens at an address, or our gateway before it."""
+    split = urlsplit(host)
+    gateway = Gateway(server)
+    try:
+        address = Address(str(split.hostname), split.port or (443 if split.scheme == "https" else 80)).from_here()
+        return server.listens(address) or (gateway.listens(address) and not gateway.settings.nodes)
+    except (ValueError, ServiceError):  # a name that is not known here; settings that cannot be read
+        return False
 
 
 def require_service(url: str) -> None:
@@ -148,8 +164,8 @@ def require_service(url: str) -> None:
             raise BadUseError(
                 f"{url!r} is not a valid address: something like http://127.0.0.1:8080 is expected."
             ) from None
-        start = "start ours with scripts/serve --detach, or name another with --host"
-        raise BadUseError(f"No service answers at {url}: {start}.") from None
+        hint = "start ours with scripts/serve --detach, or name another with --host"
+        raise BadUseError(no_answer(url, error, hint)) from None
 
 
 def ratio_to_baseline(

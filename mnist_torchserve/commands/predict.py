@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from classifier.types import Pixels, Refusal
 from mnist_torchserve.client import files
-from mnist_torchserve.client.inference import Client
+from mnist_torchserve.client.inference import Client, no_answer
 from mnist_torchserve.client.terminal import Terminal
 from mnist_torchserve.daemon import ServiceError
 from . import command_line
@@ -53,12 +53,10 @@ def predict(client: Client, names: list[str], as_json: bool) -> tuple[int, int]:
         try:
             answer = client.ask(image)
         except requests.RequestException as error:
-            raise ServiceError(
-                f"No answer from {client.route} ({type(error).__name__}): start that service, "
-                "or name another with --url."
-            ) from None
+            hint = "start that service, or name another with --url"
+            raise ServiceError(no_answer(client.route, error, hint)) from None
         if as_json:
-            print(json.dumps({"file": name, "image": index, **answer}, ensure_ascii=False), flush=True)
+            print(json.dumps({"file": name, "image": index, **answer}), flush=True)
         else:
             terminal.show(f"{name}, image {index}" if index else name, image, answer)
         predicted += "prediction" in answer

@@ -5,9 +5,10 @@ comes from the code that is served: what is expected is said independently of it
 """
 
 from .answers import Answer
+from .authorities import trust_alike
 from .bad_inputs import BAD_INPUTS, MAX_BODY, BadInput
-from .deployment import TIMEOUT, Deployment
+from .deployment import TIMEOUT, Deployment, on_next_port
 from .sample import CLASSES, PIXELS, blank, sample
 
 __all__ = ["BAD_INPUTS", "CLASSES", "MAX_BODY", "PIXELS", "TIMEOUT"]
-__all__ += ["Answer", "BadInput", "Deployment", "blank", "sample"]
+__all__ += ["Answer", "BadInput", "Deployment", "blank", "on_next_port", "sample", "trust_alike"]

@@ -6,10 +6,20 @@ One contract, two faces: TorchServe's own ports, and the gateway's one.
 import json
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
 TIMEOUT = 15.0  # s; TorchServe leaves some requests without any answer
+
+
+def on_next_port(url: str) -> str:
+    """The address with the next port: where TorchServe's management usually is."""
+    split = urlsplit(url)
+    user, at, _ = split.netloc.rpartition("@")
+    name = f"[{split.hostname}]" if ":" in str(split.hostname) else split.hostname
+    port = split.port or (443 if split.scheme == "https" else 80)
+    return urlunsplit(split._replace(netloc=f"{user}{at}{name}:{port + 1}"))
 
 
 @dataclass(frozen=True)

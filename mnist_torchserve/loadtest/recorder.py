@@ -102,7 +102,7 @@ def _add_options(parser: LocustArgumentParser) -> None:
         "--verdict",
         metavar="PROFILE",
         help="judge the run by the objectives of this profile; exit code 0: all met, 1: not all, "
-        "3: no verdict, since Locust itself lacked CPU",
+        "2: there is no such profile, 3: no verdict, since Locust itself lacked CPU",
     )
     ours.add_argument("--objectives", metavar="FILE", default=str(objectives.FILE), help="default: %(default)s")
 
@@ -116,7 +116,8 @@ def _record(environment: Environment, runner: Runner, **_: Any) -> None:
         if name is not None:
             wanted(environment)[name]
     except ObjectivesError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        sys.exit(2)
     # gevent's clock has stood still while all this was imported, and would take that off the run's time.
     gevent.get_hub().loop.update_now()
     recorder = Recorder(runner, Path(record) if record else None)

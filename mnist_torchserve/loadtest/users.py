@@ -6,14 +6,15 @@ import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any, ClassVar
-from urllib.parse import urlsplit, urlunsplit
 
 from locust import FastHttpUser, events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from mnist_torchserve.contract import TIMEOUT, Answer, Deployment
+from mnist_torchserve.contract import TIMEOUT, Answer, Deployment, on_next_port, trust_alike
 from . import recorder, tally
 from .payloads import Payload, Payloads, plain
+
+trust_alike()
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 
@@ -91,14 +92,9 @@ def _find_deployment(environment: Environment, **_: Any) -> None:
     options = recorder.options(environment)
     routes = options.routes if options.routes != "auto" else _routes_of(host)
     if routes == "torchserve":
-        PredictingUser.deployment = Deployment.torchserve(host, options.management_url or _on_next_port(host))
+        PredictingUser.deployment = Deployment.torchserve(host, options.management_url or on_next_port(host))
     else:
         PredictingUser.deployment = Deployment.gateway(host)
-
-
-def _on_next_port(host: str) -> str:
-    split = urlsplit(host)
-    return urlunsplit(split._replace(netloc=f"{split.hostname}:{(split.port or 80) + 1}"))
 
 
 def _routes_of(host: str) -> str:

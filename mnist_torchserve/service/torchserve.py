@@ -155,7 +155,7 @@ class TorchServe(Daemon):
             nonlocal reason
             self._require_process()
             try:
-                if self._listens(self._listeners["management"]):
+                if self.listens(self._listeners["management"].from_here()):
                     health.check(self.management_url)
                     return True
                 reason = f"nothing listens at {self.management_url}"

@@ -1,6 +1,7 @@
 """Several TorchServe nodes behind the gateway: what happens to one of them takes the service from nobody."""
 
 import json
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -149,3 +150,38 @@ def test_model_is_updated_without_an_interruption(checkout: Checkout) -> None:
     assert "The service has ended; its ports are free.\n" in checkout.run("scripts/stop")
     assert foreground.wait(TIMEOUT) == 1, "it tells that the service has ended"
     assert have_ended(processes)
+
+
+def test_update_that_fails_halfway_leaves_one_node_and_can_be_tried_again(checkout: Checkout) -> None:
+    foreground = checkout.popen("scripts/serve --gateway")
+    checkout.wait_for_output("Ctrl-C ends it")
+    second = checkout.server.standby()
+    program = checkout.root / ".venv" / "bin" / "torchserve"
+    works = program.read_text()
+    only_second = 'case "$*" in *standby*) ;; *) echo "Error: no more of these"; exit 1 ;; esac'
+    with load(checkout.gateway) as answered:
+        program.write_text(works.replace("\n", f"\n{only_second}\n", 1))
+        output = checkout.run("scripts/update", code=1)
+        assert "TorchServe did not start, code 1: Error: no more of these" in output
+        assert "A second TorchServe serves in its place: scripts/update tries again" in output
+        assert (checkout.server.process(), foreground.poll()) == (None, None)
+        answered.wait_for_more()
+
+        program.write_text(works)
+        checkout.run("scripts/update")
+        assert checkout.server.process() is not None
+        assert second.process() is None
+        answered.wait_for_more()
+
+        interrupted = checkout.popen("env --default-signal scripts/update")
+        checkout.wait_for_output("Restarting the first")
+        interrupted.send_signal(signal.SIGINT)
+        assert interrupted.wait(PATIENCE) == 1
+        assert checkout.output().endswith("Interrupted.\n")
+        assert (second.process(), foreground.poll()) == (None, None)
+    assert set(answered.answers) == {200}
+    program.write_text(works.replace("\n", f"\n{only_second}\n", 1))
+    checkout.run("scripts/update", code=1)
+    foreground.terminate()
+    assert foreground.wait(PATIENCE) == 0
+    assert checkout.survivors() == [], "what serves in its place ends with it"

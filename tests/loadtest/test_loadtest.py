@@ -12,9 +12,11 @@ from subprocess import PIPE, STDOUT
 from typing import Any
 
 import pytest
-from mnist_torchserve.contract import Deployment
+from mnist_torchserve.commands.loadtest import is_ours
+from mnist_torchserve.contract import Deployment, on_next_port
 from mnist_torchserve.loadtest import history, objectives
 from mnist_torchserve.project import ROOT
+from mnist_torchserve.service import TorchServe
 from tests.support import environments
 from tests.support.load_runs import STEADY, made_run
 from tests.support.stub import Stub
@@ -233,8 +235,45 @@ def test_cluster_takes_along_what_was_tried() -> None:
     assert " ".join(TAKEN_ALONG) in " ".join(manifest.replace("#", " ").split())
 
 
+def test_profile_that_is_unknown_to_locust_is_bad_use(service_stub: Stub, locust_alone: RunAlone) -> None:
+    done = locust_alone(
+        *("-m", "locust", "-f", "tests/performancetests/locustfile.py", "--headless", "--run-time", "1s"),
+        *("--host", service_stub.url, "--verdict", "nosuch"),
+    )
+    assert done.returncode == 2, done.stderr
+    assert "There is no profile `nosuch`" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "management"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8081"),
+        ("http://[::1]:8080", "http://[::1]:8081"),
+        ("http://me:secret@digits.example.org:8080", "http://me:secret@digits.example.org:8081"),
+        ("https://digits.example.org", "https://digits.example.org:444"),
+        ("http://digits.example.org/", "http://digits.example.org:81/"),
+    ],
+)
+def test_management_is_looked_for_on_the_next_port(host: str, management: str) -> None:
+    assert on_next_port(host) == management
+
+
+def test_memory_is_that_of_the_process_under_load(node: TorchServe, service_stub: Stub) -> None:
+    assert is_ours(node.url, node)
+    assert is_ours(node.url.replace("127.0.0.1", "localhost"), node)
+    assert not is_ours(service_stub.url, node), "another service of this machine"
+    assert not is_ours(node.url.replace("127.0.0.1", "192.0.2.1"), node)
+
+
 BAD_USE = {
-    "no server": (["--host", "http://127.0.0.1:9"], "No service answers at http://127.0.0.1:9: start ours"),
+    "two kinds of comparing": (
+        ["--compare", "1.0", "2.0", "--baseline", "http://127.0.0.1:9"],
+        "--compare is about two versions of one service, --baseline about another: choose one.",
+    ),
+    "no server": (
+        ["--host", "http://127.0.0.1:9"],
+        "No service answers at http://127.0.0.1:9 (ConnectionError): start ours",
+    ),
     "no address": (["--host", "somewhere"], "'somewhere' is not a valid address"),
     "unknown profile": (["--profile", "sead"], "There is no profile `sead`: choose one of seed, ci,"),
     "no objectives": (["--objectives", "/nowhere.toml"], "The objectives /nowhere.toml cannot be read: "),

@@ -3,13 +3,17 @@
 import json
 import os
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from subprocess import DEVNULL
 
 import psutil
 import pytest
 import requests
+from mnist_torchserve import log_keeper
 from mnist_torchserve.contract import blank
+from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.service import Archive
 from mnist_torchserve.state_file import StateFile
 from mnist_torchserve.waiting import wait_until
@@ -63,6 +67,42 @@ def test_stale_state_is_no_process_and_harms_none(tmp_path: Path, remembered: st
     with daemon.starting():
         daemon.remember(psutil.Process(), [], str(temporary))
     assert daemon.process() == psutil.Process()
+
+
+def test_logs_of_earlier_runs_stay(make_server: MakeServer) -> None:
+    server = make_server()
+    for run in range(log_keeper.KEPT + 2):
+        with server.running():
+            (server.logs / "run").write_text(str(run))
+    kept = [server.logs, *(server.logs.with_name(f"logs.{number}") for number in range(1, log_keeper.KEPT + 1))]
+    assert [int((logs / "run").read_text()) for logs in kept] == list(range(log_keeper.KEPT + 1, 0, -1))
+    assert all((logs / "ts_log.log").exists() for logs in kept)
+    assert not server.logs.with_name(f"logs.{log_keeper.KEPT + 1}").exists()
+
+
+def test_only_what_was_started_with_its_folder_is_ended_with_it(make_server: MakeServer) -> None:
+    server = make_server()
+    server.start()
+    state = json.loads((server.home / "server.json").read_text())
+    worker = wait_until(server.workers, TIMEOUT)[0]
+    with subprocess.Popen(["tail", "-f", "/dev/null", state["temporary"], str(server.logs)], stderr=DEVNULL) as reader:
+        server.family()[0].kill()
+        server.stop()
+        assert have_ended([worker])
+        assert reader.poll() is None, "who looks at its files is a stranger"
+        reader.terminate()
+
+
+def test_stop_of_another_user_is_told_who_may(make_server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = make_server()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", _forbidden)  # as the kernel does it, but for root
+        with pytest.raises(ServiceError, match=rf"{server.home} belongs to {server.home.owner()}, who alone can stop"):
+            server.stop()
+
+
+def _forbidden(path: object, *_: object) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
 
 
 def test_half_written_archive_is_built_again(archive: Archive, tmp_path: Path) -> None:
