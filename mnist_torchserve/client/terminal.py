@@ -8,6 +8,7 @@ from rich.text import Text
 from classifier.types import SIDE, Pixels, Refusal
 from . import digits
 
+BESIDE = 40  # columns that an answer needs beside its image
 UNSURE = 0.5  # confidence below which there may be no digit at all
 
 
@@ -28,9 +29,13 @@ class Terminal:
                 said.append("\n\nThis may be no digit, or one that is hard to read.", style="not bold yellow")
         else:
             said.append(f"\n\n{answer['code']}  {answer['message']}", style="not bold red")
+        drawing = Text() if isinstance(image, Refusal) else self._draw(image)
+        if self._console.width < SIDE + BESIDE:
+            self._console.print(drawing, said, "", sep="\n")
+            return
         grid = Table.grid(padding=(0, 3))
         grid.add_column(min_width=SIDE)
-        grid.add_row("" if isinstance(image, Refusal) else self._draw(image), said)
+        grid.add_row(drawing, said)
         self._console.print(grid, "")
 
 

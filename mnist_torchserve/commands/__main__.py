@@ -8,6 +8,7 @@ import signal
 import sys
 
 from mnist_torchserve import contract, machine
+from mnist_torchserve.plain_text import PLAIN
 
 _UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EIO}  # the reader has gone, the disk is full, the terminal is closed
 
@@ -20,7 +21,7 @@ def run(verb: str) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be in no encoding, or not in this one
+        sys.stdout.reconfigure(errors=PLAIN)  # a file's name may be in no encoding, or not in this one
     try:
         try:
             code = importlib.import_module(f"mnist_torchserve.commands.{verb}").main()

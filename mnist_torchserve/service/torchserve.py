@@ -24,8 +24,8 @@ START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
 STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
 DRAIN_TIMEOUT = 5.0  # s until those who wait are answered, as long as the gateway lets anybody wait
 BATCH_TIME = 0.1  # s, much more than a worker takes for a batch, and nobody tells when it has ended
-# How the names begin of what is passed on: user and language, and settings of the loader, the heap and processors.
-PASSED_ON = ("HOME", "USER", "LOGNAME", "LANG", "LC_", "TZ", "LD_", "CUDA_", "NVIDIA_", "OMP_", "MALLOC_")
+# How the names begin of what is passed on: user and time, and settings of the loader, the heap and processors.
+PASSED_ON = ("HOME", "USER", "LOGNAME", "TZ", "LD_", "CUDA_", "NVIDIA_", "OMP_", "MALLOC_")
 
 
 class TorchServe(Daemon):
@@ -226,6 +226,7 @@ class TorchServe(Daemon):
         needed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
         return needed | {
             "JAVA_HOME": java_home,
+            "LC_ALL": "C.UTF-8",  # or Java could not open a path that the user's locale has no letters for
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "TMPDIR": temporary,
             "TEMP": temporary,

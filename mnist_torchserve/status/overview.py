@@ -101,9 +101,8 @@ def _confidence(interval: Interval) -> Panel:
 def _bars(counts: dict[str, float]) -> dict[str, str]:
     """Each count as a bar and its share, the longest bar for the greatest."""
     total, greatest = sum(counts.values()) or 1, max(counts.values(), default=0) or 1
-    return {
-        name: f"{'█' * round(count / greatest * _BAR):<{_BAR}} {count / total:>4.0%}" for name, count in counts.items()
-    }
+    # The share first, lest a narrow terminal cuts it off.
+    return {name: f"{count / total:>4.0%} {'█' * round(count / greatest * _BAR)}" for name, count in counts.items()}
 
 
 def _panel(title: str, rows: dict[str, str]) -> Panel:

@@ -15,7 +15,7 @@ from classifier.types import SIDE
 from mnist_torchserve.client import digits, files
 from mnist_torchserve.client.digits import Levels
 from mnist_torchserve.ports import free_ports
-from mnist_torchserve.project import ROOT
+from mnist_torchserve.project import EXAMPLE, ROOT
 from mnist_torchserve.service import TorchServe
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway
@@ -138,5 +138,20 @@ def test_missing_service_and_wrong_usage_are_told_apart(checkout: Checkout) -> N
     url = f"http://127.0.0.1:{free_ports(1)[0]}/predict"
     code, output, complaints = predict("--url", url, ROOT / "docs" / "seven.json")
     assert (code, output) == (1, "")
-    assert complaints.startswith(f"No answer from {url} (ConnectionError): start that service")
+    assert complaints.startswith(f"No service answers at {url} (ConnectionError): start that service")
     assert predict()[0] == predict("--url", "localhost:8000", "-")[0] == 2
+
+
+def test_name_in_no_encoding_and_a_plain_terminal_lose_no_answer(node: TorchServe, tmp_path: Path) -> None:
+    names = [os.fsencode(tmp_path) + b"/se\xffven.json", os.fsencode(tmp_path) + "/siebenfünf.json".encode()]
+    for name in names:
+        Path(os.fsdecode(name)).write_bytes(EXAMPLE.read_bytes())
+    files = [os.fsdecode(name) for name in names]
+    plain = {"PYTHONIOENCODING": "ascii", "COLUMNS": "36"}
+    code, output, complaints = predict("--url", node.predict_url, *files, given=b"", **plain)
+    assert (code, complaints) == (0, "")
+    assert output.isascii()
+    assert output.count("prediction  7") == 2
+    code, output, complaints = predict("--json", "--url", node.predict_url, *files, given=b"", **plain)
+    assert (code, complaints) == (0, "")
+    assert [(line["file"], line["prediction"]) for line in lines(output)] == [(name, 7) for name in files]

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+from pathlib import Path
 
 import psutil
 import pytest
@@ -88,6 +89,36 @@ def test_taken_port_is_named(checkout: Checkout) -> None:
         output = checkout.run("scripts/serve --detach", code=1)
     assert f"TorchServe cannot listen on {address}: port {address.port} is taken by process" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("locale", ["C", "xx_XX.ISO-8859-1"])
+def test_path_may_have_letters_that_the_locale_has_not(checkout: Checkout, locale: str) -> None:
+    assert not str(checkout.root).isascii()
+    checkout.variables |= {"LC_ALL": locale, "LANG": locale}
+    checkout.run("scripts/serve --gateway --detach")
+    assert "prediction  7" in checkout.run("scripts/predict docs/seven.json")
+
+
+def test_long_folder_for_temporary_files_is_no_obstacle(checkout: Checkout) -> None:
+    long = Path(checkout.temporary) / ("long-" * 20)
+    long.mkdir()
+    checkout.variables["TMPDIR"] = str(long)
+    checkout.run("scripts/serve --gateway --detach")
+    assert "prediction  7" in checkout.run("scripts/predict docs/seven.json")
+    checkout.run("scripts/stop")
+
+
+def test_jvm_that_ends_says_what_it_complained_of_first(checkout: Checkout) -> None:
+    config = checkout.root / "config.properties"
+    usual = config.read_text()
+    for setting, reason in (
+        ("vmargs=-XX:NoSuchOption", "Unrecognized VM option 'NoSuchOption"),
+        ("vmargs=-Xms2g -Xmx1g", "Error occurred during initialization of VM Initial heap size set to a larger value"),
+        ("number_of_netty_threads=many", 'java.lang.NumberFormatException: For input string: "many"'),
+    ):
+        config.write_text(f"{usual}\n{setting}\n")
+        output = checkout.run("scripts/serve --detach", code=1)
+        assert output.splitlines()[-1].startswith(f"TorchServe ended by itself: {reason}"), output
 
 
 def test_worker_that_cannot_load_says_why(checkout: Checkout) -> None:

@@ -40,6 +40,11 @@ def test_status_is_that_of_the_service(checkout: Checkout) -> None:
     predictions = float(figure(shown, r"predictions +([\d.,]+) /s").replace(",", ""))
     assert predictions / requests_ == pytest.approx(0.75, abs=0.2), "which the workers report a second later"
 
+    narrow = checkout.run("PYTHONIOENCODING=ascii COLUMNS=36 scripts/status --seconds 0.3")
+    assert narrow.isascii()
+    assert "* healthy" in narrow
+    assert len(re.findall(r"\d+%", narrow)) >= 20, "every digit's share, and every class of confidence"
+
     watching = checkout.popen("FORCE_COLOR=1 exec scripts/status --watch --seconds 0.3")
     checkout.wait_for_output("healthy", times=3, within=30)
     watching.send_signal(signal.SIGINT)
