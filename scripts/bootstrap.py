@@ -6,8 +6,10 @@ one; and they use nothing but the standard library.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
+import locale
 import os
 import shutil
 import subprocess
@@ -30,6 +32,7 @@ def run(verb: str) -> None:
     """
     if sys.version_info[:2] != (3, 11):
         _leave_for_python311()
+    _read_paths_as_utf8()
     # Two scripts that start at once must not both install: the second waits here.
     with open(ROOT / "pyproject.toml") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -37,6 +40,14 @@ def run(verb: str) -> None:
             _install()
     # -P: what lies in the current folder is not ours to run.
     os.execv(_PYTHON, [str(_PYTHON), "-P", "-m", "mnist_torchserve.commands", verb, *sys.argv[1:]])
+
+
+def _read_paths_as_utf8() -> None:
+    """Give Python a locale in which it can read the path of this folder, whatever letters are in it."""
+    with contextlib.suppress(locale.Error):
+        locale.setlocale(locale.LC_CTYPE, "")
+    if "utf" not in locale.nl_langinfo(locale.CODESET).lower():
+        os.environ["LC_ALL"] = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 
 
 def _leave_for_python311() -> None:
