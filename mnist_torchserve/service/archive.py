@@ -1,5 +1,6 @@
 """The model archive `model_store/mnist.mar`: how it is built, and when it is out of date."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -68,9 +69,14 @@ class Archive:
 
     def build_if_outdated(self) -> None:
         """Build the archive unless it is current, and say so."""
-        if not self.is_current():
-            print(f"Building {self.path}", flush=True)
-            self.build()
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # who comes second finds it built
+            if not self.is_current():
+                print(f"Building {self.path}", flush=True)
+                self.build()
+        finally:
+            os.close(folder)
 
     def copy(self, folder: Path, changes: Mapping[str, Change]) -> None:
         """Write a copy of the archive into `folder`, with some of its files changed.

@@ -57,6 +57,8 @@ class TorchServe(Daemon):
         home.mkdir(parents=True, exist_ok=True)
         ours = properties.read_properties()
         usual = {key: value for key, value in ours.items() if not key.endswith(("_address", "_port"))}
+        if "metrics_config" in usual:
+            usual["metrics_config"] = str(ROOT / usual["metrics_config"])  # which is looked for from the file's folder
         grpc = {f"grpc_{api}_address": "127.0.0.1" for api in ("inference", "management")}
         return cls(properties.write_on_free_ports(home, {**usual, **grpc, **changes}), home, model_store)
 
@@ -199,7 +201,7 @@ class TorchServe(Daemon):
         with log.stdin or open(os.devnull, "wb") as output:
             launcher = subprocess.run(
                 command,
-                cwd=ROOT,
+                cwd=self._config.parent,  # where TorchServe looks for files, and writes its tokens
                 env=self._variables(java_home, temporary),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -17,7 +17,6 @@ from classifier import runtime
 from mnist_torchserve.contract import TIMEOUT, Deployment, blank
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.ports import free_ports
-from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import Archive, TorchServe, read_properties, torchserve
 from mnist_torchserve.waiting import wait_until
 from tests.support import intruder
@@ -262,12 +261,11 @@ def test_weights_that_are_code_are_refused_unread(
 
 
 def test_tokens_protect_all_but_the_metrics(make_server: MakeServer, store: Path) -> None:
-    keys = ROOT / "key_file.json"
     with without_models(make_server, store, disable_token_authorization="false") as server:
         asked = [f"{server.inference_url}/ping", f"{server.management_url}/models", f"{server.metrics_url}/metrics"]
         assert [requests.get(url, timeout=TIMEOUT).status_code for url in asked] == [400, 400, 200]
+        keys = server.home / "key_file.json"
         assert stat.S_IMODE(keys.stat().st_mode) == 0o600
         token = json.loads(keys.read_text())["management"]["key"]
         answer = requests.get(asked[1], headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT)
         assert answer.status_code == 200
-    keys.unlink()
