@@ -2,7 +2,8 @@
 
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,33 @@ def test_end_waits_for_what_was_begun(make_gateway: MakeGateway, node: TorchServ
         assert ended.result()
         with pytest.raises(requests.ConnectionError):
             requests.post(url, data=PAYLOAD, timeout=TIMEOUT)
+
+
+def test_end_takes_nothing_from_the_next_that_starts(
+    make_gateway: MakeGateway, node: TorchServe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, draining, go_on = make_gateway(node), threading.Event(), threading.Event()
+    again = Gateway(node, settings=first.home / "settings.toml", home=first.home)
+    first.start()
+
+    def drain() -> None:
+        draining.set()
+        go_on.wait(TIMEOUT)
+
+    monkeypatch.setattr(first, "_drain", drain)
+    with ThreadPoolExecutor(2) as pool:
+        ended = pool.submit(first.stop)
+        draining.wait(TIMEOUT)
+        started = pool.submit(again.start)
+        assert not wait({started}, 0.5).done, "it waits until the first has cleared away its files"
+        go_on.set()
+        assert ended.result()
+        started.result()
+    try:
+        again.wait_ready()
+        again.route()
+    finally:
+        again.stop()
 
 
 def test_bad_input_is_asked_of_torchserve_once(gateway: Gateway) -> None:
