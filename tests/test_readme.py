@@ -1,7 +1,8 @@
-"""The README: every command in it is run, in a copy of the checkout, and must print what the README says."""
+"""The README and docs/by_hand.md: every command is run, in a copy of the checkout, and must print what they say."""
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,8 +11,14 @@ from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
 from tests.support.workers import is_well
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+README = ROOT / "README.md"
+BY_HAND = ROOT / "docs" / "by_hand.md"
+
+Blocks = list[tuple[str, str]]  # language and text
+
+
+def blocks(page: Path) -> Blocks:
+    return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def commands(block: str) -> list[str]:
@@ -20,23 +27,14 @@ def commands(block: str) -> list[str]:
     return [re.sub(r"^(scripts/test|pytest tests)$", r"\1 --collect-only -q", command) for command in joined]
 
 
-def test_readme_has_the_two_commands_first() -> None:
-    assert commands(BLOCKS[0][1])[0] == "scripts/serve --detach"
-    assert BLOCKS[0][1].splitlines()[1] == "scripts/test"
-
-
-def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None:
+def run_through(page: Path, checkout: Checkout) -> None:
+    """Follow a page as typed, from its first command to its last; each prints what the page says."""
     printed = ""
-    for language, block in BLOCKS:
+    for language, block in blocks(page):
         if language == "json":
             assert rounded(json.loads(printed)) == rounded(json.loads(block))
             continue
         for command in commands(block) if language == "sh" else ():
-            if command.startswith("torchserve --start"):
-                checkout.run("scripts/stop")
-            elif command.startswith("API_BASE_URL"):
-                face = "--gateway" if "API_ROUTES=gateway" in command else ""
-                checkout.run(f"scripts/stop && scripts/serve --detach {face}")
             printed = checkout.run(checkout.on_own_ports(command.replace("curl", "curl -s")))
             if command == "scripts/serve --gateway --detach":
                 assert f"Draw a digit yourself:\n  {checkout.gateway.url}/demo\n" in printed
@@ -46,8 +44,21 @@ def test_readme_commands_work_and_print_what_it_says(checkout: Checkout) -> None
                 wait_until(lambda: not any(address.is_taken() for address in checkout.server.addresses), 60)
 
 
+def test_readme_has_the_two_commands_first() -> None:
+    assert blocks(README)[0] == ("sh", "scripts/serve --detach\nscripts/test\n")
+
+
+def test_readme_works_as_typed(checkout: Checkout) -> None:
+    run_through(README, checkout)
+    assert checkout.survivors() == []
+
+
+def test_service_works_by_hand(checkout: Checkout) -> None:
+    run_through(BY_HAND, checkout)
+
+
 def test_readme_shows_an_alert_as_it_is() -> None:
-    [[shown]] = [yaml.safe_load(block) for language, block in BLOCKS if language == "yaml"]
+    [[shown]] = [yaml.safe_load(block) for language, block in blocks(README) if language == "yaml"]
     groups = yaml.safe_load((ROOT / "deploy" / "monitoring" / "rules.yml").read_text())["groups"]
     [alert] = [rule for group in groups for rule in group["rules"] if rule.get("alert") == shown["alert"]]
     assert shown.items() <= alert.items()

@@ -1,6 +1,7 @@
 """Start the service: environment, archive, TorchServe, and a few real digits to show that it predicts.
 
-With --gateway, Envoy stands in front: the routes, limits and keys that a network sees, as deploy/gateway says.
+With --gateway, Envoy stands in front: the routes, limits and keys that a network sees, as deploy/gateway says. A
+TorchServe that runs already stays as it is.
 It stays in the foreground until Ctrl-C or SIGTERM; with --detach it returns as soon as a prediction was answered.
 Exit code 0: it predicted (and, in the foreground, ended cleanly); 1: it could not start, and the message says why.
 """
@@ -59,6 +60,9 @@ def serve(services: Sequence[Service], detach: bool) -> None:
     """Start services in turn; whatever ends this stops them, but for `detach` once they are ready."""
     with ExitStack() as started:
         for service in services:
+            if service.process() is not None and service is not services[-1]:
+                tell(f"{service.name} runs already")
+                continue
             began = time.monotonic()
             tell(f"Starting {service.name}")
             service.start()

@@ -62,6 +62,17 @@ def test_service_in_the_foreground_ends_without_a_trace(checkout: Checkout, sign
     assert_gone(checkout, family)
 
 
+def test_gateway_is_put_before_a_service_that_runs(checkout: Checkout) -> None:
+    checkout.run("scripts/serve --detach")
+    process = checkout.popen("env --default-signal scripts/serve --gateway")
+    checkout.wait_for_output("Ctrl-C ends it")
+    assert checkout.output().startswith("TorchServe runs already\nStarting the gateway\n")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert checkout.gateway.process() is None
+    assert is_well(checkout.server), "it ends what it has started"
+
+
 def test_reader_that_goes_leaves_no_service_behind(checkout: Checkout) -> None:
     checkout.run("scripts/serve --gateway | head -1")
     assert checkout.server.process() is None

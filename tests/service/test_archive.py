@@ -1,4 +1,4 @@
-"""The archive: what is in it, and that the README's command gives the same."""
+"""The archive: what is in it, and that the command by hand gives the same."""
 
 import json
 import os
@@ -44,9 +44,9 @@ def test_archive_holds_the_handler_the_weights_and_nothing_else(archive: Archive
         assert not [name for name in opened.namelist() if "__pycache__" in name]
 
 
-def test_readme_command_gives_the_same_archive(archive: Archive, tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    [line] = [line for line in readme.splitlines() if line.startswith("torch-model-archiver ")]
+def test_command_by_hand_gives_the_same_archive(archive: Archive, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "by_hand.md").read_text().replace("\\\n", " ")
+    [line] = [line for line in page.splitlines() if line.startswith("torch-model-archiver ")]
     words = shlex.split(line)
     words[words.index("--export-path") + 1] = str(tmp_path)
     words[0] = str(Path(sys.executable).with_name(words[0]))
