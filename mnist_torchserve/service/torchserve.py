@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -57,8 +58,8 @@ class TorchServe(Daemon):
         home.mkdir(parents=True, exist_ok=True)
         ours = properties.read_properties()
         usual = {key: value for key, value in ours.items() if not key.endswith(("_address", "_port"))}
-        if "metrics_config" in usual:
-            usual["metrics_config"] = str(ROOT / usual["metrics_config"])  # which is looked for from the file's folder
+        if "metrics_config" in usual:  # which TorchServe looks for in the folder of the settings
+            shutil.copy(ROOT / usual["metrics_config"], home)
         grpc = {f"grpc_{api}_address": "127.0.0.1" for api in ("inference", "management")}
         return cls(properties.write_on_free_ports(home, {**usual, **grpc, **changes}), home, model_store)
 
