@@ -1,8 +1,5 @@
 """The workflows: what GitHub would refuse, and what would make them unsafe."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from mnist_torchserve.project import ROOT
 from tests.support import programs
@@ -17,4 +14,4 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 )
 def test_workflows_are_valid_and_safe(check: list[str]) -> None:
     assert WORKFLOWS
-    programs.assert_content(Path(sys.executable).with_name(check[0]), *check[1:], *WORKFLOWS)
+    programs.assert_content(programs.of_package(check[0]), *check[1:], *WORKFLOWS)
