@@ -37,7 +37,7 @@ PYTORCH_TIMEOUT = 5
 
 _PROJECT = "pyproject.toml"
 _NAMES = {CPU: "PyTorch", CUDA: "PyTorch", JAVA: "Java", _PROJECT: "this project"}
-_DISK_OF_CUDA = 5.5  # GiB
+_DISK_OF_CUDA = 4.0  # GiB
 # GiB that each takes on the disk; the groups beyond SERVE as if nothing of them were there.
 _DISK = {CPU: 0.8, CUDA: 0.8 + _DISK_OF_CUDA, SERVE: 0.6, TRAINING: 0.7, BENCHMARK: 0.7, DEV: 1.4, JAVA: 0.1}
 _BEGUN = ""  # in place of a digest
