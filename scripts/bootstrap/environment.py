@@ -88,9 +88,9 @@ class Environment:
                     self._progress.end()
         return str(self._python)
 
-    def write_stamp(self, *locks: str) -> None:
-        """Remember that all of these locks are installed, for this checkout and by this Python."""
-        self._write({lock: self._digest(lock) for lock in (_PROJECT, *locks)})
+    def remember_all(self) -> None:
+        """Take all that any command needs for installed."""
+        self._write({lock: self._digest(lock) for lock in (CPU, DEV, JAVA, _PROJECT)})
 
     def _installed(self) -> dict[str, str] | None:
         """Digests of the locks that are installed; None if there is no environment, or one that cannot be used.

@@ -116,10 +116,10 @@ class Packages:
         code, said = follow(command, {**os.environ, "PIP_USER": "0"}, self._progress)
         if code == 0:
             return
-        if mismatch := re.search(r"^ +?(\S+==\S+) from (\S+?):?( |$)", said, re.MULTILINE):
+        if mismatch := re.search(r"^(\S+==\S+) from (\S+?):?( |$)", said, re.MULTILINE):
             raise InstallError(f"{mismatch[1]} is not what was locked: the lock lists no such hash for {mismatch[2]}.")
         why = " ".join(line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: "))
-        if "No matching distribution" in why:
+        if re.search("No matching distribution|ResolutionImpossible", why):  # the latter where there is a constraint
             raise NotFoundError(why.rstrip(".") + ".")
         raise InstallError(f"{why.rstrip('.')}." if why else f"pip ended with {code}.")
 
