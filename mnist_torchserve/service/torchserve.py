@@ -144,6 +144,13 @@ class TorchServe(Daemon):
         state: dict[str, Any] = answer.json()[0]
         return state
 
+    def java(self) -> str | None:
+        """The Java that it runs on, in words; None where it does not run, or is another user's."""
+        with suppress(psutil.Error):
+            if (process := self.process()) is not None:
+                return java.version(Path(process.exe()).parents[1])
+        return None
+
     def wait_ready(self) -> None:
         """Wait until the service is healthy.
 

@@ -11,11 +11,11 @@ import runpy
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
+from subprocess import PIPE, STDOUT
 
-from .packages import InstallError, NotFoundError, Packages, UnreachableError
+from . import pytorch
+from .packages import InstallError, Packages
 from .progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,15 +31,10 @@ CPU, CUDA, JAVA, UV = "requirements-cpu.txt", "requirements-cuda.txt", "requirem
 # What a command needs, if it is more than serving: each of these holds all of SERVE.
 _GROUPS = {"train": TRAINING, "evaluate": TRAINING, "bench": BENCHMARK, "test": DEV, "lint": DEV, "screenshots": DEV}
 
-# The one setting of where PyTorch without CUDA comes from; and the seconds until something else is tried.
-PYTORCH_INDEX = os.environ.get("PYTORCH_INDEX_URL") or "https://download.pytorch.org/whl/cpu"
-PYTORCH_TIMEOUT = 5
-
 _PROJECT = "pyproject.toml"
 _NAMES = {CPU: "PyTorch", CUDA: "PyTorch", JAVA: "Java", _PROJECT: "this project"}
-_DISK_OF_CUDA = 4.0  # GiB
 # GiB that each takes on the disk; the groups beyond SERVE as if nothing of them were there.
-_DISK = {CPU: 0.8, CUDA: 0.8 + _DISK_OF_CUDA, SERVE: 0.6, TRAINING: 0.7, BENCHMARK: 0.7, DEV: 1.4, JAVA: 0.1}
+_DISK = {CPU: 0.8, CUDA: 0.8 + pytorch.DISK_OF_CUDA, SERVE: 0.6, TRAINING: 0.7, BENCHMARK: 0.7, DEV: 1.4, JAVA: 0.1}
 _BEGUN = ""  # in place of a digest
 
 
@@ -115,7 +110,7 @@ class Environment:
         def is_there(lock: str) -> bool:
             return installed.get(lock) == self._digest(lock)
 
-        missing = [] if is_there(CPU) or is_there(CUDA) else [CPU if _is_cpu_enough() else CUDA]
+        missing = [] if is_there(CPU) or is_there(CUDA) else [CUDA if pytorch.wants_cuda() else CPU]
         if not is_there(group) and not is_there(DEV):
             missing.append(group)
         if not is_there(JAVA) and not self._has_own_java():
@@ -155,28 +150,12 @@ class Environment:
         self._progress.step(_NAMES.get(lock, "packages"))
         if lock == _PROJECT:
             packages.install_project(self._root)
-        elif lock == CPU and not self._install_without_cuda(packages, again):
+        elif lock == CPU and not pytorch.install_without_cuda(packages, self._root / CPU, again, self._progress):
             self._require_room([CUDA])
             lock = CUDA
         if lock not in (_PROJECT, CPU):
             packages.install(self._root / lock, again)
         return lock
-
-    def _install_without_cuda(self, packages: Packages, again: bool) -> bool:
-        """Install PyTorch for CPUs from where pip looks, else from PyTorch's own index; False where neither has it."""
-        with suppress(NotFoundError):
-            packages.install(self._root / CPU, again)
-            return True
-        try:
-            packages.install(self._root / CPU, again, PYTORCH_INDEX, PYTORCH_TIMEOUT)
-        except (NotFoundError, UnreachableError) as error:
-            self._progress.say(
-                f"PyTorch without CUDA cannot be had from {PYTORCH_INDEX}: {error} PyPI's comes instead, with CUDA: "
-                f"some 2.5 GB more to download, {_DISK_OF_CUDA} GiB more on the disk. "
-                "PYTORCH_INDEX_URL names another index."
-            )
-            return False
-        return True
 
     def _make(self) -> None:
         self._progress.step(f"Python {platform.python_version()}")
@@ -218,14 +197,3 @@ class Environment:
         aside = self._stamp.with_suffix(".new")
         aside.write_text(json.dumps(stamp, indent=2))
         aside.replace(self._stamp)
-
-
-def _is_cpu_enough() -> bool:
-    """Whether PyTorch shall come without CUDA: where that is a build of its own, and where no NVIDIA GPU answers."""
-    if sys.platform != "linux":
-        return False
-    try:
-        listed = subprocess.run(["nvidia-smi", "--list-gpus"], stdout=PIPE, stderr=DEVNULL, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return True
-    return not (listed.returncode == 0 and listed.stdout.startswith(b"GPU "))

@@ -24,7 +24,7 @@ def project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TinyPro
     made = TinyProject(tmp_path, monkeypatch)
     with package_index.serving(made.packages) as index, package_index.serving(made.pytorch) as pytorch:
         monkeypatch.setenv("PIP_INDEX_URL", index)
-        monkeypatch.setattr(made.environment, "PYTORCH_INDEX", pytorch)
+        monkeypatch.setattr(made.bootstrap.pytorch, "INDEX", pytorch)
         yield made
 
 
@@ -73,7 +73,7 @@ def test_right_python_elsewhere_is_used(
 @pytest.mark.parametrize(("gpu", "needed"), [(False, "1.4 GiB"), (True, "5.4 GiB, with CUDA for PyTorch")])
 def test_full_disk_is_named(project: TinyProject, monkeypatch: pytest.MonkeyPatch, gpu: bool, needed: str) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**33, 2**33 - 2**20, 2**20))
-    monkeypatch.setattr(project.environment, "_is_cpu_enough", lambda: not gpu)
+    monkeypatch.setattr(project.bootstrap.pytorch, "wants_cuda", lambda: gpu)
     with pytest.raises(SystemExit, match=rf"packages need {needed}, and .* has 0\.0 GiB free"):
         project.ready()
 

@@ -28,7 +28,7 @@ def index(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
 @pytest.fixture
 def pytorch(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with package_index.serving(project.pytorch) as url:
-        monkeypatch.setattr(project.environment, "PYTORCH_INDEX", url)
+        monkeypatch.setattr(project.bootstrap.pytorch, "INDEX", url)
         yield
 
 
@@ -58,7 +58,7 @@ def test_pytorch_comes_from_a_folder_that_pip_is_configured_for(
     project: TinyProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", str(project.pytorch))
-    monkeypatch.setattr(project.environment, "PYTORCH_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setattr(project.bootstrap.pytorch, "INDEX", "http://127.0.0.1:9/simple")
     assert "CPU" in (project.ready() / "torch.py").read_text()
 
 
@@ -66,9 +66,9 @@ def test_pytorch_comes_from_a_folder_that_pip_is_configured_for(
 def test_pytorch_comes_with_cuda_where_its_own_index_does_not_answer(
     project: TinyProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(project.environment, "PYTORCH_TIMEOUT", 1)
+    monkeypatch.setattr(project.bootstrap.pytorch, "TIMEOUT", 1)
     with package_index.silent() as url:
-        monkeypatch.setattr(project.environment, "PYTORCH_INDEX", url)
+        monkeypatch.setattr(project.bootstrap.pytorch, "INDEX", url)
         site = project.ready()
     assert "CUDA" in (site / "torch.py").read_text()
     said = capsys.readouterr().err
@@ -92,7 +92,7 @@ def test_pytorch_that_is_not_the_locked_one_is_refused(
     """Rather than passed over for the one with CUDA."""
     package_index.build_wheel(getattr(project, where), "torch", "2.13.0+cpu", "BUILT_FOR = 'intruders'")
     with package_index.serving(project.pytorch) as url:
-        monkeypatch.setattr(project.environment, "PYTORCH_INDEX", url)
+        monkeypatch.setattr(project.bootstrap.pytorch, "INDEX", url)
         with pytest.raises(SystemExit, match="is not what was locked"):
             project.ready()
 
