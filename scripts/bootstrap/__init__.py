@@ -4,6 +4,8 @@ This file, and the scripts that call it, must be readable by any Python 3, since
 unsuitable one. All of this package uses nothing but the standard library.
 """
 
+import contextlib
+import locale
 import os
 import shutil
 import subprocess
@@ -20,6 +22,7 @@ def run(verb: str) -> None:
     """
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         _leave_for_another_python()
+    _read_paths_as_utf8()
     from .environment import Environment, group_of
 
     try:
@@ -28,6 +31,14 @@ def run(verb: str) -> None:
         sys.exit("Interrupted: the next start goes on with the environment.")
     # -P: what lies in the current folder is not ours to run.
     os.execv(python, [python, "-P", "-m", "mnist_torchserve.commands", verb] + sys.argv[1:])
+
+
+def _read_paths_as_utf8() -> None:
+    """Give Python a locale in which it can read the path of this folder, whatever letters are in it."""
+    with contextlib.suppress(locale.Error):
+        locale.setlocale(locale.LC_CTYPE, "")
+    if "utf" not in locale.nl_langinfo(locale.CODESET).lower():
+        os.environ["LC_ALL"] = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 
 
 def _leave_for_another_python() -> None:
