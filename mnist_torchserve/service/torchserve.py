@@ -199,7 +199,10 @@ class TorchServe(Daemon):
         return self._state.end(STOP_TIMEOUT)
 
     def _launch(self, temporary: str) -> psutil.Process:
-        java_home = java.home()
+        try:
+            java_home = java.home()
+        except java.JavaError as error:
+            raise ServiceError(str(error)) from None
         command = [str(Path(sys.executable).with_name("torchserve")), "--start", "--ncs"]
         command += ["--model-store", str(self._model_store), "--ts-config", str(self._config)]
         if self._log_config is not None:

@@ -95,10 +95,14 @@ class Environment:
         try:
             stamp = json.loads(self._stamp.read_text())
             installed: dict[str, str] = stamp["installed"]
-            is_ours = (stamp["root"], stamp["python"]) == (str(self._root), self._kind_of_python())
+            is_ours = (stamp["root"], stamp["python"]) == (self._place(), self._kind_of_python())
         except (OSError, ValueError, KeyError, TypeError, subprocess.CalledProcessError):
             return None
         return installed if is_ours else None
+
+    def _place(self) -> str:
+        """The checkout's path, the same in every locale."""
+        return os.fsencode(self._root).decode("utf-8", "backslashreplace")
 
     def _kind_of_python(self) -> str:
         code = "import os, sys; print(sys.implementation.cache_tag, os.uname().machine)"
@@ -193,7 +197,7 @@ class Environment:
         return hashlib.sha256((self._root / file).read_bytes()).hexdigest()
 
     def _write(self, installed: dict[str, str]) -> None:
-        stamp = {"root": str(self._root), "python": self._kind_of_python(), "installed": installed}
+        stamp = {"root": self._place(), "python": self._kind_of_python(), "installed": installed}
         aside = self._stamp.with_suffix(".new")
         aside.write_text(json.dumps(stamp, indent=2))
         aside.replace(self._stamp)
