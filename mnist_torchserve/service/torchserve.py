@@ -145,6 +145,13 @@ class TorchServe(Daemon):
         state: dict[str, Any] = answer.json()[0]
         return state
 
+    def java(self) -> str | None:
+        """The Java that it runs on, in words; None where it does not run, or is another user's."""
+        with suppress(psutil.Error):
+            if (process := self.process()) is not None:
+                return java.version(Path(process.exe()).parents[1])
+        return None
+
     def wait_ready(self) -> None:
         """Wait until the service is healthy.
 
@@ -193,7 +200,10 @@ class TorchServe(Daemon):
         return self._state.end(STOP_TIMEOUT)
 
     def _launch(self, temporary: str) -> psutil.Process:
-        java_home = java.home()
+        try:
+            java_home = java.home()
+        except java.JavaError as error:
+            raise ServiceError(str(error)) from None
         command = [str(Path(sys.executable).with_name("torchserve")), "--start", "--ncs"]
         command += ["--model-store", str(self._model_store), "--ts-config", str(self._config)]
         if self._log_config is not None:

@@ -1,6 +1,5 @@
 """The files for containers: no engine runs them here, so they are held to their schemas and to what they refer to."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,4 +88,4 @@ def test_settings_of_the_gateways_are_settings(tmp_path: Path) -> None:
 
 
 def test_dockerfile_follows_the_rules() -> None:
-    programs.assert_content(Path(sys.executable).with_name("hadolint"), DEPLOY / "Dockerfile")
+    programs.assert_content(programs.of_package("hadolint"), DEPLOY / "Dockerfile")
