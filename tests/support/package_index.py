@@ -41,7 +41,7 @@ def digest(file: Path) -> str:
 def serving(folder: Path) -> Iterator[str]:
     """Serve the wheels of a folder; the address of the index."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class SimpleIndex(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.strip("/").rpartition("/")[2]
             wheels = sorted(folder.glob(f"{name}-*.whl"))
@@ -57,7 +57,7 @@ def serving(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SimpleIndex)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
