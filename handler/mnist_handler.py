@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import classifier
-from classifier import batch, cache, images, runtime, telemetry, transport
+from classifier import batch, cache, image_files, runtime, telemetry, transport
 from classifier.types import CLASSES, PIXELS, SIDE, Model, Request, Response
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
@@ -140,7 +140,7 @@ class MnistHandler:
                     f"{PIXELS} bytes: uint8, 0 to 255",
                     f"{PIXELS * 4} bytes: little-endian float32, 0 to 1",
                 ],
-                "image/png": f"one picture of at most {images.MAX_PIXELS:,} pixels, of a digit in any place and size",
+                "image/png": f"one picture of at most {image_files.MAX_PIXELS:,} pixels, of a digit in any place and size",
                 "image/jpeg": "likewise",
             },
             "output": {"prediction": "0 to 9", "confidence": "probability of that digit, 0 to 1"},

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from . import images, json_document, payload
+from . import image_files, images, json_document, payload
 from .json_document import Document
 from .protocols import Images, v1, v2
 from .types import PIXELS, Model, Outcome, Pixels, Probabilities, Refusal, Request, Response, predictions, quote
@@ -128,7 +128,7 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
         media_type = media_type.partition(";")[0].strip().lower()
     if media_type in ("application/json", ""):
         # gRPC has no media types, but a picture tells by itself what it is.
-        if not media_type and images.is_image(body):
+        if not media_type and image_files.is_image(body):
             row[:] = images.read(body)
             return None
         body = bytes(body).removeprefix(json_document.BYTE_ORDER_MARK)
@@ -137,7 +137,7 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
         if not payload.is_bytes(body) and (tensors := _binary_tensors(bytes(body))) is not None:
             return v2.read(tensors, model)
         payload.read_bytes(body, row)
-    elif media_type in images.MEDIA_TYPES:
+    elif media_type in image_files.MEDIA_TYPES:
         row[:] = images.read(body)
     else:
         raise Refusal(

@@ -6,7 +6,7 @@ file ── PNG, JPEG, JSON: batch.read; .npy: NumPy ──> images (784,), or w
 import io
 
 import numpy as np
-from classifier import batch, images
+from classifier import batch, image_files
 from classifier.payload import refuse_out_of_range
 from classifier.types import PIXELS, SIDE, Model, Pixels, Refusal, Request
 
@@ -19,7 +19,7 @@ def read(content: bytes) -> list[Pixels | Refusal]:
     if content.startswith(_NUMPY):
         pixels, refusals = _array(content)
     else:
-        media_type = "image/png" if images.is_image(content) else "application/json"
+        media_type = "image/png" if image_files.is_image(content) else "application/json"
         found = batch.read([Request(content, media_type)], Model("", ""))
         pixels, refusals = found.pixels, found.refusals
     return [refusals.get(row, image) for row, image in enumerate(pixels)]
