@@ -42,7 +42,7 @@ def _thick(stencil: Stencil) -> Stencil:
 
 
 def _thin(stencil: Stencil) -> Stencil:
-    return np.where(stencils.thick(1 - stencil, 2)[2:-2, 2:-2] > 0.5, 0, stencil)
+    return np.where(stencils.thick(1 - stencil, 1)[1:-1, 1:-1] > 0.5, 0, stencil)
 
 
 PLAIN, PENCIL = {"paper": 245, "ink": 25}, {"paper": 240, "ink": 150}
