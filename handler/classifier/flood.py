@@ -69,7 +69,7 @@ def ink(pixels: NDArray[np.uint8], blank: int) -> NDArray[np.uint8] | None:
     rows, columns = pixels.shape
     whole = np.repeat(np.repeat(low, size, 0), size, 1)[:rows, :columns]
     strength = np.maximum(_strength(both[int(chosen.is_light)], whole, chosen.is_light) - _NOISE, 0)
-    return np.rint(strength * (255 / strength.max())).astype(np.uint8)
+    return np.rint(strength * (255 / strength.max())).astype(np.uint8) if strength.any() else None
 
 
 def _basins(is_light: bool, cells: Levels, water: Levels, blank: int) -> _Found | None:
@@ -116,15 +116,13 @@ def _bridged(cells: Levels, mask: Mask) -> Levels:
 
 def _shore(cells: Levels) -> Levels:
     """Where the water comes in: the outermost cells, strokes bridged that end there; 255 within."""
-    *_, rows, columns = cells.shape
-    top, right, bottom, left = cells[:, 0], cells[:, 1:-1, -1], cells[:, -1, ::-1], cells[:, -2:0:-1, 0]
-    half = max(rows, columns) // _STROKE
-    ring = np.pad(np.concatenate([top, right, bottom, left], axis=1), [(0, 0), (2 * half, 2 * half)], mode="wrap")
-    for extreme in (np.max, np.min):
-        ring = extreme(np.lib.stride_tricks.sliding_window_view(ring, 2 * half + 1, axis=1), axis=2)
-    top, right, bottom, left = np.split(ring, np.cumsum([columns, rows - 2, columns]), axis=1)
+    half = max(cells.shape) // _STROKE
     shore = np.full_like(cells, 255)
-    shore[:, 0], shore[:, 1:-1, -1], shore[:, -1, ::-1], shore[:, -2:0:-1, 0] = top, right, bottom, left
+    for turned, edge in ((cells, shore), (cells.swapaxes(1, 2), shore.swapaxes(1, 2))):
+        ends = np.pad(turned[:, [0, -1]], [(0, 0), (0, 0), (2 * half, 2 * half)], mode="edge")
+        for extreme in (np.max, np.min):
+            ends = extreme(np.lib.stride_tricks.sliding_window_view(ends, 2 * half + 1, axis=2), axis=3)
+        edge[:, [0, -1]] = np.minimum(edge[:, [0, -1]], ends)
     return shore
 
 

@@ -12,6 +12,7 @@ _NOISE = 3  # times the border's median deviation from the paper, so about two s
 _FAINT = 0.25  # of the strongest ink: what is weaker does not widen the digit's box
 _NEAR = 12  # grey levels by which flat paper differs from itself
 _SMALL = 12  # pixels: a side too short for anything around a digit
+_GRAINS = 64  # of a picture's longer side: a speck of ink is a small part of a grain
 _FRAMES = 2  # one within the other
 
 
@@ -34,7 +35,18 @@ def ink(levels: Image.Image) -> Image.Image:
 
 
 def ink_box(written: Image.Image) -> tuple[int, int, int, int] | None:
-    """The box of all but the faintest ink; None if there is none."""
+    """The box of all but the faintest ink, and of no speck beside it; None if there is none."""
+    size = max(1, max(written.size) // _GRAINS)
+    coarse = _box(written.reduce(size)) if size > 1 else (0, 0, *written.size)
+    if coarse is None:
+        return None
+    left, top = (max(0, start - 1) * size for start in coarse[:2])
+    right, bottom = ((end + 1) * size for end in coarse[2:])
+    fine = _box(written.crop((left, top, min(right, written.width), min(bottom, written.height))))
+    return None if fine is None else (left + fine[0], top + fine[1], left + fine[2], top + fine[3])
+
+
+def _box(written: Image.Image) -> tuple[int, int, int, int] | None:
     faint = _strongest(written) * _FAINT
     return written.point([255 * (level > faint) for level in range(256)]).getbbox()
 
@@ -51,6 +63,8 @@ def _ink(levels: Image.Image) -> Image.Image:
         flooded = flood.ink(pixels, BLANK)
         if flooded is not None:
             return Image.fromarray(flooded)
+        if not all(side.any() for side in _inked([side - paper for side in sides], _NEAR)):
+            return Image.new("L", levels.size)  # shadows on an empty sheet
     return _ink_on_flat(levels, histogram, paper, _NOISE * float(np.median(deviation)))
 
 
@@ -61,18 +75,24 @@ def _is_flat(
     near = _NEAR
     if (deviation <= near).mean() < 0.97:  # the noise of a camera, which a slope of light is not
         near = max(near, _NOISE * round(max(float(np.median(np.abs(np.diff(side)))) for side in sides)))
-    around = histogram[max(paper - near, 0) : paper + near + 1].sum()
-    if (deviation <= near).mean() >= 0.97 and 2 * around >= histogram.sum():
+    darker, lighter = histogram[: max(paper - near, 0)], histogram[paper + near + 1 :]
+    less, more = sorted([darker.sum(), lighter.sum()])
+    if (deviation <= near).mean() >= 0.97 and 2 * (less + more) <= histogram.sum() and less <= more * 0.2:
         return True
     return _is_trimmed([side - paper for side in sides], near)
 
 
 def _is_trimmed(deviations: Sequence[NDArray[np.int16]], near: int) -> bool:
     """Whether ink reaches all four sides, and at least three as strokes do: in a piece that ends at no corner."""
+    inked = _inked(deviations, near)
+    return all(side.any() for side in inked) and sum(_has_stroke(side) for side in inked) >= 3
+
+
+def _inked(deviations: Sequence[NDArray[np.int16]], near: int) -> list[NDArray[np.bool_]]:
+    """Where on each side ink would be, if the paper had one tone: what is darker or what is lighter."""
     dark = [side < -near for side in deviations]
     light = [side > near for side in deviations]
-    inked = dark if sum(side.sum() for side in dark) >= sum(side.sum() for side in light) else light
-    return all(side.any() for side in inked) and sum(_has_stroke(side) for side in inked) >= 3
+    return dark if sum(side.sum() for side in dark) >= sum(side.sum() for side in light) else light
 
 
 def _has_stroke(side: NDArray[np.bool_]) -> bool:
