@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from .image_files import open_image
-from .paper import BLANK, ink, ink_box
-from .types import SIDE, Body
+from .paper import BLANK, Box, ink
+from .types import PIXELS, SIDE, Body
 
 BOX = 20  # pixels, the longer side of a digit
 _CENTRE = 14  # the pixel, from 0, in which every digit of MNIST has its centre of mass
@@ -30,8 +30,10 @@ def read(body: Body) -> NDArray[np.float32]:
     Raises:
         Refusal: as `open_image` does.
     """
-    written = ink(grey(open_image(body)))
-    digit = written if is_normal(written) else centre(fit(written))
+    written, box = ink(grey(open_image(body)))
+    if box is None:
+        return np.zeros(PIXELS, np.float32)
+    digit = written if is_normal(written) else centre(fit(written, box))
     return np.asarray(digit, np.float32).reshape(-1) / np.float32(255)
 
 
@@ -80,11 +82,8 @@ def is_normal(written: Image.Image) -> bool:
     return max(right - left, bottom - top) == BOX and _position(written.crop(box)) == (left, top)
 
 
-def fit(written: Image.Image) -> Image.Image:
-    """Cut the ink out and scale it, anti-aliased, to 20 pixels on its longer side; the strongest ink becomes 255."""
-    box = ink_box(written)
-    if box is None:
-        return Image.new("L", (BOX, BOX))
+def fit(written: Image.Image, box: Box) -> Image.Image:
+    """Cut the box of ink out and scale it, anti-aliased, to 20 pixels on its longer side; the strongest ink becomes 255."""
     left, top, right, bottom = box
     scale = BOX / max(right - left, bottom - top)
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))

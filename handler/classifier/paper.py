@@ -11,30 +11,35 @@ BLANK = 25  # of 255 grey levels: with no ink stronger than that a page is blank
 _NOISE = 3  # times the border's median deviation from the paper, so about two standard deviations
 _FAINT = 0.25  # of the strongest ink: what is weaker does not widen the digit's box
 _NEAR = 12  # grey levels by which flat paper differs from itself
+_MOST = 0.97  # of the border is paper
 _SMALL = 12  # pixels: a side too short for anything around a digit
 _GRAINS = 64  # of a picture's longer side: a speck of ink is a small part of a grain
 _FRAMES = 2  # one within the other
 
 
-def ink(levels: Image.Image) -> Image.Image:
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+def ink(levels: Image.Image) -> tuple[Image.Image, Box | None]:
     """Grey levels as ink on black, so about 255 - level where the paper is white; what surrounds the page is left out.
 
-    Without ink the result is all black.
+    Without ink the result is all black, and has no box; else the box holds all but the faintest ink.
     """
     written = _ink(levels)
+    box = ink_box(written)
     for _ in range(_FRAMES):
-        box = ink_box(written)
-        if box is None or not _is_frame(np.asarray(written.crop(box))):
+        if box is None or not _is_frame(np.asarray(written)[box[1] : box[3], box[0] : box[2]]):
             break
         levels = levels.crop(box)
         within = flood.ink(np.asarray(levels), BLANK)
         if within is None:
             break
         written = Image.fromarray(within)
-    return written
+        box = ink_box(written)
+    return written, box
 
 
-def ink_box(written: Image.Image) -> tuple[int, int, int, int] | None:
+def ink_box(written: Image.Image) -> Box | None:
     """The box of all but the faintest ink, and of no speck beside it; None if there is none."""
     size = max(1, max(written.size) // _GRAINS)
     coarse = _box(written.reduce(size)) if size > 1 else (0, 0, *written.size)
@@ -46,7 +51,7 @@ def ink_box(written: Image.Image) -> tuple[int, int, int, int] | None:
     return None if fine is None else (left + fine[0], top + fine[1], left + fine[2], top + fine[3])
 
 
-def _box(written: Image.Image) -> tuple[int, int, int, int] | None:
+def _box(written: Image.Image) -> Box | None:
     faint = _strongest(written) * _FAINT
     return written.point([255 * (level > faint) for level in range(256)]).getbbox()
 
@@ -56,7 +61,7 @@ def _ink(levels: Image.Image) -> Image.Image:
     pixels = np.asarray(levels)
     sides = [side.astype(np.int16) for side in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])]
     border = np.concatenate(sides)
-    paper = round(float(np.median(border)))
+    paper = round(_median(border))
     deviation = np.abs(border - paper)
     histogram = np.array(levels.histogram())
     if min(pixels.shape) >= _SMALL and not _is_flat(sides, deviation, paper, histogram):
@@ -65,7 +70,7 @@ def _ink(levels: Image.Image) -> Image.Image:
             return Image.fromarray(flooded)
         if not all(side.any() for side in _inked([side - paper for side in sides], _NEAR)):
             return Image.new("L", levels.size)  # shadows on an empty sheet
-    return _ink_on_flat(levels, histogram, paper, _NOISE * float(np.median(deviation)))
+    return _ink_on_flat(levels, histogram, paper, _NOISE * _median(deviation))
 
 
 def _is_flat(
@@ -73,11 +78,15 @@ def _is_flat(
 ) -> bool:
     """Whether paper of one tone covers nearly all of the border and most of the picture, or a digit fills the picture."""
     near = _NEAR
-    if (deviation <= near).mean() < 0.97:  # the noise of a camera, which a slope of light is not
-        near = max(near, _NOISE * round(max(float(np.median(np.abs(np.diff(side)))) for side in sides)))
+    if np.count_nonzero(deviation <= near) < _MOST * deviation.size:  # it may be a camera's noise
+        near = max(near, _NOISE * round(max(_median(np.abs(np.diff(side))) for side in sides)))
     darker, lighter = histogram[: max(paper - near, 0)], histogram[paper + near + 1 :]
     less, more = sorted([darker.sum(), lighter.sum()])
-    if (deviation <= near).mean() >= 0.97 and 2 * (less + more) <= histogram.sum() and less <= more * 0.2:
+    if (
+        np.count_nonzero(deviation <= near) >= _MOST * deviation.size
+        and 2 * (less + more) <= histogram.sum()
+        and less <= more * 0.2
+    ):
         return True
     return _is_trimmed([side - paper for side in sides], near)
 
@@ -115,8 +124,15 @@ def _is_frame(written: NDArray[np.uint8]) -> bool:
     """Whether nearly all of the edge of a box of ink is ink."""
     if min(written.shape) < _SMALL:
         return False
-    edges = written[:2].max(0), written[-2:].max(0), written[:, :2].max(1), written[:, -2:].max(1)
-    return min(float((edge > written.max() * _FAINT).mean()) for edge in edges) >= 0.9
+    edges = (written[:2], written[-2:], written[:, :2].T, written[:, -2:].T)
+    faint = written.max() * _FAINT
+    return all(np.count_nonzero(edge.max(0) > faint) >= 0.9 * edge.shape[1] for edge in edges)
+
+
+def _median(values: NDArray[np.int16]) -> float:
+    """As np.median, in a third of its time."""
+    ordered = np.sort(values)
+    return float(ordered[(values.size - 1) // 2] + ordered[values.size // 2]) / 2
 
 
 def _strongest(levels: Image.Image) -> int:

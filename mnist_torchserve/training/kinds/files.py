@@ -42,7 +42,7 @@ def turned(rng: Generator, stencil: Stencil) -> bytes:
 
 def converted(stencil: Stencil, mode: str, kind: str) -> bytes:
     """In other pixels: CMYK, a palette, black and white dithered."""
-    return _saved(_image(sheet(stencil)).convert(mode), kind)
+    return _saved(_image(sheet(stencil, 255, 0)).convert(mode), kind)
 
 
 def webp(stencil: Stencil, lossless: bool) -> bytes:
@@ -50,10 +50,9 @@ def webp(stencil: Stencil, lossless: bool) -> bytes:
     return _saved(_image(sheet(stencil)).convert("RGB"), "WEBP", lossless=lossless, quality=80)
 
 
-def sixteen_bits(stencil: Stencil, tint: NDArray[np.floating] | None = None) -> bytes:
-    """Grey in sixteen bits, or coloured."""
-    levels = sheet(stencil) * 257
-    return _png(levels[..., None] * tint if tint is not None else levels[..., None], bits=16)
+def sixteen_bits(stencil: Stencil) -> bytes:
+    """Grey in sixteen bits."""
+    return _png(257 * sheet(stencil)[..., None], bits=16)
 
 
 def keyed(stencil: Stencil, bits: int, colours: int = 1) -> bytes:
@@ -82,9 +81,7 @@ def with_broken_remark(rng: Generator, stencil: Stencil) -> bytes:
     return _png(np.rint(sheet(stencil))[..., None], bits=8, remarks=[(name, content)], wrong=wrong)
 
 
-def _png(
-    levels: Levels, bits: int, remarks: list[tuple[bytes, bytes]] | None = None, wrong: bool = False
-) -> bytes:
+def _png(levels: Levels, bits: int, remarks: list[tuple[bytes, bytes]] | None = None, wrong: bool = False) -> bytes:
     """A PNG by hand of levels (rows, columns, 1 or 3), for what Pillow does not write."""
     height, width, colours = levels.shape
     kind = ">u2" if bits == 16 else np.uint8

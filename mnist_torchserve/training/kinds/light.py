@@ -15,7 +15,14 @@ Light = NDArray[np.float32]  # (rows, columns) in 0..1
 
 
 def photograph(
-    rng: Generator, stencil: Stencil, light: Light, *, paper: float = 240, ink: float = 30, noise: float = 2, jpeg: bool = True
+    rng: Generator,
+    stencil: Stencil,
+    light: Light,
+    *,
+    paper: float = 240,
+    ink: float = 30,
+    noise: float = 2,
+    jpeg: bool = True,
 ) -> bytes:
     """A digit of these levels under a light, as a camera saves it."""
     levels = (paper + (ink - paper) * stencil) * light + rng.normal(0, noise, stencil.shape)
