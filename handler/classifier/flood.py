@@ -1,19 +1,18 @@
 """What stands on a sheet of paper, whatever light falls on it and whatever lies around it. Knows no TorchServe.
 
 The paper is what water reaches that comes in from all sides of the picture, as low as it can: it flows along a shadow,
-down a slope of light, over a frame or a table. Dark ink within is an island's opposite, a basin: water fills it up to
-the paper beside it, and the depth of that water is the ink. Light ink is a basin of the picture turned into its negative.
+down a slope of light, over a frame or a table. Dark ink within is a basin: water fills it up to the paper beside it,
+and the depth of that water is the ink. Light ink is a basin in the picture's negative. Mathematical morphology calls
+this a reconstruction by erosion: Vincent, IEEE Transactions on Image Processing 2(2), 1993.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Levels = NDArray[np.int16]  # (rows, columns), or a stack of such; 0 to 255
 Mask = NDArray[np.bool_]  # (rows, columns)
-Extreme = Callable[[Levels, Levels], Levels]
 
 _CELLS = 72  # the longest side of the grid that is flooded; each of its cells is a block of pixels
 _DARKNESS = 32  # grey levels, below which dark paper differs by its noise alone
@@ -103,7 +102,8 @@ def _is_ink(cells: Levels, paper: Levels, is_light: bool, least: float) -> Mask:
 def _strength(levels: NDArray[np.integer], paper: Levels, is_light: bool) -> NDArray[np.float32]:
     """How far levels are below the paper, as a share of the light that the paper throws back."""
     light = 255 - paper if is_light else paper
-    return np.maximum(paper - levels, 0) / (light + np.float32(_DARKNESS))
+    strength: NDArray[np.float32] = np.maximum(paper - levels, 0) / (light + np.float32(_DARKNESS))
+    return strength
 
 
 def _bridged(cells: Levels, mask: Mask) -> Levels:
@@ -141,15 +141,16 @@ def _flood(cells: Levels, start: Levels) -> Levels:
             return water
 
 
-def _blocks(levels: NDArray[np.generic], size: int, extreme: np.ufunc) -> NDArray[np.generic]:
+def _blocks(levels: NDArray[Any], size: int, extreme: np.ufunc) -> NDArray[Any]:
     """The extreme of each block of size × size."""
     *_, rows, columns = levels.shape
     levels = np.pad(levels, [(0, 0), (0, -rows % size), (0, -columns % size)], mode="edge")
     levels = extreme.reduce([levels[:, start::size] for start in range(size)])
-    return extreme.reduce([levels[..., start::size] for start in range(size)])
+    blocks: NDArray[Any] = extreme.reduce([levels[..., start::size] for start in range(size)])
+    return blocks
 
 
-def _spread(levels: NDArray[np.generic], extreme: np.ufunc) -> NDArray[np.generic]:
+def _spread(levels: NDArray[Any], extreme: np.ufunc) -> NDArray[Any]:
     """Each cell as the extreme of itself and its four neighbours."""
     spread = levels.copy()
     extreme(spread[..., 1:, :], levels[..., :-1, :], out=spread[..., 1:, :])

@@ -49,7 +49,7 @@ def is_image(body: Body) -> bool:
 
 
 def other_kind(body: Body) -> Refusal | None:
-    """The refusal of a file of another kind, known by its first bytes: it names that kind, and what to convert it to."""
+    """The refusal of a file of another kind, known by its first bytes: what it is, and what to convert it to."""
     start = bytes(body[:512])
     for signature, (name, advice) in _OTHERS.items():
         if signature.match(start):
@@ -79,12 +79,13 @@ def open_image(body: Body) -> Image.Image:
         except Image.DecompressionBombError:
             raise _too_large("far more") from None
         except Exception as error:  # damage shows in every way
-            picture = _decode_pixels(body)
-            if picture is None:
+            bare = _decode_pixels(body)
+            if bare is None:
                 raise _malformed(body, error) from None
+            picture = bare
         with suppress(Exception):  # a remark that cannot be read turns nothing
-            picture = ImageOps.exif_transpose(picture)
-    return picture
+            return ImageOps.exif_transpose(picture)
+        return picture
 
 
 def _decode(body: bytes) -> Image.Image:

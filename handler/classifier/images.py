@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from .image_files import open_image
-from .paper import BLANK, Box, ink
+from .paper import BLANK, Box, ink, ink_on_flat
 from .types import PIXELS, SIDE, Body
 
 BOX = 20  # pixels, the longer side of a digit
@@ -30,11 +30,11 @@ def read(body: Body) -> NDArray[np.float32]:
     Raises:
         Refusal: as `open_image` does.
     """
-    written, box = ink(grey(open_image(body)))
-    if box is None:
-        return np.zeros(PIXELS, np.float32)
-    digit = written if is_normal(written) else centre(fit(written, box))
-    return np.asarray(digit, np.float32).reshape(-1) / np.float32(255)
+    levels = grey(open_image(body))
+    if levels.size == (SIDE, SIDE) and is_normal(written := ink_on_flat(levels)):
+        return _floats(written)
+    written, box = ink(levels)
+    return np.zeros(PIXELS, np.float32) if box is None else _floats(centre(fit(written, box)))
 
 
 def grey(picture: Image.Image) -> Image.Image:
@@ -74,16 +74,16 @@ def _on_paper(light: Image.Image, opacity: Image.Image) -> Image.Image:
 
 
 def is_normal(written: Image.Image) -> bool:
-    """Whether ink lies as in MNIST already: 28×28, the box 20 long, the centre of mass in place."""
+    """Whether ink on 28×28 lies as in MNIST already: the box 20 long, the centre of mass in place."""
     box = written.getbbox()
-    if written.size != (SIDE, SIDE) or box is None:
+    if box is None:
         return False
     left, top, right, bottom = box
     return max(right - left, bottom - top) == BOX and _position(written.crop(box)) == (left, top)
 
 
 def fit(written: Image.Image, box: Box) -> Image.Image:
-    """Cut the box of ink out and scale it, anti-aliased, to 20 pixels on its longer side; the strongest ink becomes 255."""
+    """Cut the box of ink out and scale it, anti-aliased, to 20 pixels on its longer side; its strongest becomes 255."""
     left, top, right, bottom = box
     scale = BOX / max(right - left, bottom - top)
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
@@ -106,3 +106,7 @@ def _position(digit: Image.Image) -> tuple[int, int]:
     across, down = mass.sum(0) @ np.arange(digit.width) / total, mass.sum(1) @ np.arange(digit.height) / total
     left, top = round(_CENTRE - across), round(_CENTRE - down)
     return min(max(left, 0), SIDE - digit.width), min(max(top, 0), SIDE - digit.height)
+
+
+def _floats(page: Image.Image) -> NDArray[np.float32]:
+    return np.asarray(page, np.float32).reshape(-1) / np.float32(255)

@@ -56,39 +56,59 @@ def _box(written: Image.Image) -> Box | None:
     return written.point([255 * (level > faint) for level in range(256)]).getbbox()
 
 
+def ink_on_flat(levels: Image.Image) -> Image.Image:
+    """Ink on paper of one tone, the median along the border: what is darker or what is lighter, whichever is more.
+
+    What the paper itself deviates, by the noise of a camera, is no ink.
+    """
+    border = np.concatenate(_sides(levels))
+    paper = round(_median(border))
+    noise = _NOISE * _median(np.abs(border - paper))
+    deviation = np.arange(256) - paper
+    strength = np.maximum(np.abs(deviation) - noise, 0)
+    there = strength * levels.histogram()
+    side = deviation > 0 if there[deviation > 0].sum() >= there[deviation < 0].sum() else deviation < 0
+    written = levels.point((strength * side).round().astype(int).tolist())
+    return written if _strongest(written) >= BLANK else Image.new("L", levels.size)
+
+
 def _ink(levels: Image.Image) -> Image.Image:
     """Ink on paper of one tone, where that is what the picture shows; else on paper that is flooded."""
+    if min(levels.size) < _SMALL:
+        return ink_on_flat(levels)
+    sides = _sides(levels)
+    paper = round(_median(np.concatenate(sides)))
+    deviations = [side - paper for side in sides]
+    if _is_flat(deviations, paper, levels.histogram()):
+        return ink_on_flat(levels)
+    flooded = flood.ink(np.asarray(levels), BLANK)
+    if flooded is not None:
+        return Image.fromarray(flooded)
+    if all(side.any() for side in _inked(deviations, _NEAR)):
+        return ink_on_flat(levels)  # a digit that fills the picture
+    return Image.new("L", levels.size)  # an empty sheet, and what falls on it
+
+
+def _sides(levels: Image.Image) -> list[NDArray[np.int16]]:
+    """The outermost rows and columns."""
     pixels = np.asarray(levels)
-    sides = [side.astype(np.int16) for side in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])]
-    border = np.concatenate(sides)
-    paper = round(_median(border))
-    deviation = np.abs(border - paper)
-    histogram = np.array(levels.histogram())
-    if min(pixels.shape) >= _SMALL and not _is_flat(sides, deviation, paper, histogram):
-        flooded = flood.ink(pixels, BLANK)
-        if flooded is not None:
-            return Image.fromarray(flooded)
-        if not all(side.any() for side in _inked([side - paper for side in sides], _NEAR)):
-            return Image.new("L", levels.size)  # shadows on an empty sheet
-    return _ink_on_flat(levels, histogram, paper, _NOISE * _median(deviation))
+    return [side.astype(np.int16) for side in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])]
 
 
-def _is_flat(
-    sides: Sequence[NDArray[np.int16]], deviation: NDArray[np.int16], paper: int, histogram: NDArray[np.int64]
-) -> bool:
-    """Whether paper of one tone covers nearly all of the border and most of the picture, or a digit fills the picture."""
+def _is_flat(deviations: Sequence[NDArray[np.int16]], paper: int, histogram: Sequence[int]) -> bool:
+    """Whether paper of one tone covers most of the picture and nearly all of its border, or a digit fills the picture.
+
+    What differs from that paper is then all darker, or all lighter.
+    """
+    border = np.abs(np.concatenate(deviations))
     near = _NEAR
-    if np.count_nonzero(deviation <= near) < _MOST * deviation.size:  # it may be a camera's noise
-        near = max(near, _NOISE * round(max(_median(np.abs(np.diff(side))) for side in sides)))
-    darker, lighter = histogram[: max(paper - near, 0)], histogram[paper + near + 1 :]
-    less, more = sorted([darker.sum(), lighter.sum()])
-    if (
-        np.count_nonzero(deviation <= near) >= _MOST * deviation.size
-        and 2 * (less + more) <= histogram.sum()
-        and less <= more * 0.2
-    ):
+    if np.count_nonzero(border <= near) < _MOST * border.size:  # it may be a camera's noise
+        near = max(near, _NOISE * round(max(_median(np.abs(np.diff(side))) for side in deviations)))
+    less, more = sorted([sum(histogram[: max(paper - near, 0)]), sum(histogram[paper + near + 1 :])])
+    is_even = np.count_nonzero(border <= near) >= _MOST * border.size
+    if is_even and less + more <= sum(histogram) / 2 and less <= more / 5:
         return True
-    return _is_trimmed([side - paper for side in sides], near)
+    return _is_trimmed(deviations, near)
 
 
 def _is_trimmed(deviations: Sequence[NDArray[np.int16]], near: int) -> bool:
@@ -108,16 +128,6 @@ def _has_stroke(side: NDArray[np.bool_]) -> bool:
     turns = np.flatnonzero(np.diff(side.astype(np.int8), prepend=0, append=0))
     starts, ends = turns[::2], turns[1::2]
     return bool(((starts > 0) & (ends < side.size) & (ends - starts >= max(2, side.size / 50))).any())
-
-
-def _ink_on_flat(levels: Image.Image, histogram: NDArray[np.int64], paper: int, noise: float) -> Image.Image:
-    """Ink is what is darker or what is lighter than the paper, whichever there is more of, less the noise."""
-    deviation = np.arange(256) - paper
-    strength = np.maximum(np.abs(deviation) - noise, 0)
-    there = strength * histogram
-    side = deviation > 0 if there[deviation > 0].sum() >= there[deviation < 0].sum() else deviation < 0
-    written = levels.point((strength * side).round().astype(int).tolist())
-    return written if _strongest(written) >= BLANK else Image.new("L", levels.size)
 
 
 def _is_frame(written: NDArray[np.uint8]) -> bool:

@@ -2,8 +2,8 @@
 
 Ends with 0 if every target is met, with 1 if one is missed. With --url, asks a running service for all 10,000
 test digits instead, and ends with 0 if its answers are those of the weights here. With --images, saves the test digits
-as image files of several kinds, and digits as pictures of every kind that docs/images.md names; measures how well they are
-read, and writes that there.
+as image files of several kinds, and digits as pictures of every kind that docs/images.md names; measures how well they
+are read, and writes that there.
 """
 
 import sys

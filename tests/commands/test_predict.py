@@ -101,7 +101,7 @@ def test_arrays_of_bytes_and_of_floats_are_the_same_image(real: Real) -> None:
     ("content", "words"),
     [
         (b"", "got nothing"),
-        (b"\x89PNG\r\n\x1a\n", "Expected a whole PNG or JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "Expected a whole PNG, JPEG or WebP"),
         (b"\x93NUMPY", "Expected a .npy file of images"),
         (b'{"data": [2]}', "Expected 784 numbers, got 1"),
         (None, "No such file"),

@@ -11,9 +11,7 @@ from .stencils import Stencil
 SEED = 20_261_126  # chosen before anything was tuned by these pictures
 
 
-Render = Callable[
-    [Generator, Stencil], bytes
-]  # a file of a digit; the generator draws where light comes from, and such
+Render = Callable[[Generator, Stencil], bytes]  # a digit's file; what the kind leaves open is drawn
 
 
 class Kind(NamedTuple):
@@ -39,7 +37,7 @@ def _surrounded(make: Callable[..., surroundings.Levels], *options: object) -> R
 
 
 def _thick(stencil: Stencil) -> Stencil:
-    return stencils.trimmed(stencils.thick(stencil, 5))
+    return stencils.trimmed(stencils.thick(stencil, 4))
 
 
 def _thin(stencil: Stencil) -> Stencil:
@@ -75,7 +73,7 @@ KINDS = [
     Kind("plain white paper", 0.98, _sheet(lambda stencil: stencil)),
     Kind("white on black", 0.98, _sheet(lambda stencil: stencil, 0, 255)),
     Kind("light that falls off to 0.5, black pen", 0.96, _lit(light.sloped, 0.5)),
-    Kind("the same without noise, as PNG", 0.96, _lit(light.sloped, 0.5, noise=0, jpeg=False)),
+    Kind("the same without noise, as PNG", 0.96, _lit(light.sloped, 0.5, noise=0)),
     Kind("light that falls off to 0.3, black pen", 0.96, _lit(light.sloped, 0.3)),
     Kind("light that falls off to 0.7, pencil (90)", 0.93, _lit(light.sloped, 0.7, paper=240, ink=90)),
     Kind("light that falls off to 0.7, pencil (150)", 0.93, _lit(light.sloped, 0.7, paper=240, ink=150)),

@@ -11,22 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from .stencils import Stencil
 
-Light = NDArray[np.float32]  # (rows, columns) in 0..1
+Light = NDArray[np.floating]  # (rows, columns) in 0..1
 
 
 def photograph(
-    rng: Generator,
-    stencil: Stencil,
-    light: Light,
-    *,
-    paper: float = 240,
-    ink: float = 30,
-    noise: float = 2,
-    jpeg: bool = True,
+    rng: Generator, stencil: Stencil, light: Light, paper: float = 240, ink: float = 30, noise: float = 2
 ) -> bytes:
-    """A digit of these levels under a light, as a camera saves it."""
+    """A digit of these levels under a light, as a camera saves it; without its noise as PNG."""
     levels = (paper + (ink - paper) * stencil) * light + rng.normal(0, noise, stencil.shape)
-    return saved(levels, "JPEG" if jpeg else "PNG")
+    return saved(levels, "JPEG" if noise else "PNG")
 
 
 def saved(levels: NDArray[np.floating], kind: str = "PNG") -> bytes:
@@ -41,21 +34,24 @@ def sloped(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
     x, y = _grid(shape)
     angle = rng.uniform(0, 2 * np.pi)
     along = x * np.cos(angle) + y * np.sin(angle)
-    return (least + (1 - least) * (along - along.min()) / np.ptp(along)).astype(np.float32)
+    light: Light = least + (1 - least) * (along - along.min()) / (along.max() - along.min())
+    return light
 
 
 def lamp(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
     """From 1 under a lamp, anywhere over the sheet, down to `least` where it is farthest."""
     x, y = _grid(shape)
     away = np.hypot(x - rng.uniform(-1, 1), y - rng.uniform(-1, 1))
-    return (1 - (1 - least) * (away / away.max()) ** 1.5).astype(np.float32)
+    light: Light = 1 - (1 - least) * (away / away.max()) ** 1.5
+    return light
 
 
 def vignette(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
     """As a lens darkens a picture's corners, down to `least`."""
     x, y = _grid(shape)
     away = np.hypot(x, y)
-    return (1 - (1 - least) * (away / away.max()) ** rng.uniform(2, 4)).astype(np.float32)
+    light: Light = 1 - (1 - least) * (away / away.max()) ** rng.uniform(2, 4)
+    return light
 
 
 def half(rng: Generator, shape: tuple[int, ...], least: float, soft: float) -> Light:

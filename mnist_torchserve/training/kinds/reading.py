@@ -49,12 +49,13 @@ def report(readings: list[Reading], count: int) -> str:
     """The table of kinds for docs/images.md."""
     header = ["kind", "read right", "wanted", f"wrong, confidence {SURE} or more"]
     rows = [
-        [each.kind.name, f"{each.right:.1%}", f"{each.kind.want:.0%}", f"{each.surely_wrong:.1%}"] for each in readings
+        [kind.name, f"{right:.1%}", f"{kind.want:.0%}", f"{surely_wrong:.1%}"] for kind, right, surely_wrong in readings
     ]
-    return f"""{count} digits of each kind, {WRITTEN} of MNIST's validation digits and the others printed, 200×200 pixels where the
-kind does not say otherwise; light, shadows and what surrounds the page are drawn at random for each
-([the kinds](../mnist_torchserve/training/kinds/catalog.py), their seed chosen before the reading was tuned). A figure behind a
-light or shadow is what it leaves of the full light, behind a pencil its grey level on paper of 240:
+    return f"""{count} digits as pictures of each kind: {WRITTEN} of MNIST's validation digits, the others printed,
+200×200 pixels where the kind does not say otherwise. Where light comes from, and what surrounds the page, is drawn at
+random for each ([`catalog.py`](../mnist_torchserve/training/kinds/catalog.py)), by a seed that was chosen before the
+reading was tuned. The number behind a light or shadow is what it leaves of the full light; behind a pencil, its grey
+level on paper of 240:
 
 {markdown.table(header, rows)}
 """

@@ -46,7 +46,7 @@ def draw(written: Split, typefaces: Sequence[str] = TYPEFACES) -> Digits:
 
 def enlarged(pixels: NDArray[np.uint8], side: int) -> Stencil:
     """A digit of MNIST (784,) as a stencil of `side` pixels."""
-    return resized(pixels.reshape(SIDE, SIDE) / np.float32(255), side)
+    return resized(pixels.reshape(SIDE, SIDE).astype(np.float32) / np.float32(255), side)
 
 
 def resized(stencil: Stencil, side: int) -> Stencil:

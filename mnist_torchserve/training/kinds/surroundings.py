@@ -31,7 +31,7 @@ def rounded(rng: Generator, stencil: Stencil) -> Levels:
     """With dark rounded corners, as a screenshot has them."""
     side = stencil.shape[0]
     mask = Image.new("L", (side, side))
-    ImageDraw.Draw(mask).rounded_rectangle((0, 0, side - 1, side - 1), rng.integers(10, 50), 255)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, side - 1, side - 1), int(rng.integers(10, 50)), 255)
     return np.where(np.asarray(mask) > 0, sheet(stencil), rng.uniform(0, 90))
 
 
