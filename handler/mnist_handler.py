@@ -175,8 +175,9 @@ def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
     """A request's body, and its media type as TorchServe notes it beside the body; gRPC has none."""
     note = context.get_request_header(index, "body")
     media_type = note["content-type"] if isinstance(note, dict) else None
+    details = fields.get("details") in (b"true", "true")  # of the query; the body, which comes behind, hides one there
     if media_type:
-        return Request(fields["body"], str(media_type))
+        return Request(fields["body"], str(media_type), details)
     # TorchServe gives every request of REST the header `explain`.
     if context.get_request_header(index, "explain") is None:
         # Without these words TorchServe breaks off a StreamPredictions, and the worker with it.
@@ -184,6 +185,6 @@ def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
         if body := fields.get("body") or fields.get("data"):
             return Request(body, "")
     if media_type is not None:
-        return Request(fields["body"], "")
+        return Request(fields["body"], "", details)
     # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
     return Request(b"", "a form" if note is None else "a request with a header named body")

@@ -24,6 +24,13 @@ _MOST = {
 }
 _KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # chunks of a PNG that make its pixels
 
+HOW_TO_SEND = (
+    "Send the picture's own bytes as the body, with the header `Content-Type: image/png` (or image/jpeg, image/webp): "
+    "curl --data-binary @digit.png -H 'Content-Type: image/png'."
+)
+# A picture within text: a data URL, or the base64 of a PNG, JPEG, WebP or GIF, whose slash JSON may escape.
+_ENCODED = re.compile(rb"data:image|[\"\s](iVBORw0KGgo|\\?/9j\\?/|UklGR|R0lGOD)|^(iVBORw0KGgo|/9j/|UklGR|R0lGOD)")
+
 # Other files that people send as pictures, by their first bytes, and what to do with them.
 _OTHERS = {
     re.compile(rb"GIF8[79]a"): ("a GIF", "Save one frame of it as PNG"),
@@ -57,6 +64,14 @@ def other_kind(body: Body) -> Refusal | None:
     return None
 
 
+def advice(body: bytes) -> str:
+    """What to do with a body that was to be read as something else; empty if there is no picture in it."""
+    other = other_kind(body)
+    if other is not None:
+        return str(other)
+    return HOW_TO_SEND if is_image(body) or _ENCODED.search(body) else ""
+
+
 def open_image(body: Body) -> Image.Image:
     """Decode a file, known by its first bytes, and turn it upright as its EXIF says.
 
@@ -70,55 +85,52 @@ def open_image(body: Body) -> Image.Image:
         raise Refusal("image", "Expected a file of few scans, segments and texts, got very many. Save it without them.")
     if other := other_kind(body):
         raise other
+    if _WEBP.match(body):
+        _require_size(*_webp_size(body))  # Pillow makes room for all of it before it tells
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about damage that Pillow can read over
-        try:
-            picture = _decode(body)
-        except Refusal:
-            raise
-        except Image.DecompressionBombError:
-            raise _too_large("far more") from None
-        except Exception as error:  # damage shows in every way
-            bare = _decode_pixels(body)
-            if bare is None:
-                raise _malformed(body, error) from None
+        picture = _decode(body)
+        if isinstance(picture, Exception):
+            bare = _decode(_without_side_chunks(body)) if body.startswith(_PNG) else picture
+            if isinstance(bare, Exception):
+                raise _malformed(body, picture)
             picture = bare
+        if picture.format == "PNG":
+            _scale_transparent_colour(picture, bits=body[24])
         with suppress(Exception):  # a remark that cannot be read turns nothing
             return ImageOps.exif_transpose(picture)
         return picture
 
 
-def _decode(body: bytes) -> Image.Image:
-    if _WEBP.match(body):
-        _require_size(*_webp_size(body))  # Pillow makes room for all of it before it tells
-    picture = Image.open(io.BytesIO(body), formats=("PNG", "JPEG", "WEBP"))
+def _decode(body: bytes) -> Image.Image | Exception:
+    """The picture in a file, or what Pillow finds wrong with it."""
+    # Only Pillow is asked within `try`: what is wrong there is the file, and not our code.
+    try:
+        picture = Image.open(io.BytesIO(body), formats=("PNG", "JPEG", "WEBP"))
+    except Exception as error:  # damage shows in every way
+        return error
     _require_size(*picture.size)  # its header is known; nothing is decoded yet
     if picture.format != "JPEG" and getattr(picture, "is_animated", False):
         raise Refusal("image", "Expected one picture, got an animation. Send one frame of it.")
-    picture.load()
-    if picture.format == "PNG":
-        _scale_transparent_colour(picture, bits=body[24])
+    try:
+        picture.load()
+    except Exception as error:
+        return error
     return picture
 
 
-def _decode_pixels(body: bytes) -> Image.Image | None:
-    """A PNG without its side chunks, whose damage spoils no pixel; None if that does not help."""
-    if not body.startswith(_PNG):
-        return None
+def _without_side_chunks(body: bytes) -> bytes:
+    """A PNG with nothing but what makes its pixels; damage to the rest spoils none of them."""
     pieces, at = [_PNG], len(_PNG)
     while at + 12 <= len(body):
         length, kind = struct.unpack_from(">I4s", body, at)
         end = at + 12 + length
         if kind == b"tRNS":
-            content = body[at + 4 : end - 4]
-            pieces.append(body[at : end - 4] + struct.pack(">I", zlib.crc32(content)))
+            pieces.append(body[at : end - 4] + struct.pack(">I", zlib.crc32(body[at + 4 : end - 4])))
         elif kind in _KEPT:
             pieces.append(body[at:end])
         at = end
-    try:
-        return _decode(b"".join(pieces))
-    except Exception:
-        return None
+    return b"".join(pieces)
 
 
 def _scale_transparent_colour(picture: Image.Image, bits: int) -> None:
@@ -159,6 +171,8 @@ def _too_large(size: str) -> Refusal:
 
 
 def _malformed(body: bytes, error: Exception) -> Refusal:
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large("far more")
     if not body:
         reason = "there is nothing"
     elif isinstance(error, UnidentifiedImageError):

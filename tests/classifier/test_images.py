@@ -132,9 +132,9 @@ def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
 
 def test_transparency_is_paper(digit: NDArray[np.uint8]) -> None:
     nothing = np.zeros((SIDE, SIDE, 4), np.uint8)
-    for ink in (0, 255):  # a drawing on nothing, by a black or a white pen
+    for pen in (0, 255):  # a drawing on nothing, by a black or a white pen
         drawing = nothing.copy()
-        drawing[..., :3], drawing[..., 3] = ink, digit
+        drawing[..., :3], drawing[..., 3] = pen, digit
         np.testing.assert_allclose(images.read(saved(Image.fromarray(drawing))), digit.ravel() / 255, atol=0.01)
     sheet = np.dstack([255 - digit] * 3 + [np.full((SIDE, SIDE), 255, np.uint8)])
     sheet[:3, :3] = 0  # a corner cut off a white sheet
@@ -162,15 +162,21 @@ def test_noise_of_the_paper_is_no_ink() -> None:
     assert (found > 0).sum() < 100 * 100 * 0.06
 
 
+def fitted_ink(page: NDArray[np.uint8]) -> Image.Image:
+    written, box = ink(picture(page))
+    assert box is not None
+    return images.fit(written, box)
+
+
 def test_fit_keeps_the_aspect_ratio_and_smooths() -> None:
     page = np.zeros((300, 200), np.uint8)
     page[50:150, 61:100] = 120  # 39 wide, 100 high
-    fitted = images.fit(*ink(picture(page)))
+    fitted = fitted_ink(page)
     assert fitted.size == (8, 20)
     assert (np.asarray(fitted) > 200).all()
     page[50:150, 80:100] = 0
     page[99:101, 60:100] = 120
-    levels = set(np.asarray(images.fit(*ink(picture(page)))).ravel().tolist())
+    levels = set(np.asarray(fitted_ink(page)).ravel().tolist())
     assert max(levels) == 255
     assert levels - {0, 255}, "an edge within a pixel is grey"
 
