@@ -9,6 +9,8 @@ Which reader takes a request is decided once, by its media type and, if it is JS
     image/png, image/jpeg    images
     any other                415
 
+A body of more than 64 KiB may hold several images, never one (413).
+
 A request's first image has the row of the request, its others follow behind the rows of all requests.
 
 No request harms another: whatever is raised in reading one, or in writing its response, ends in that response.
@@ -24,9 +26,27 @@ import numpy as np
 from . import images, json_document, payload
 from .json_document import Document
 from .protocols import Images, v1, v2
-from .types import PIXELS, Model, Outcome, Pixels, Probabilities, Refusal, Request, Response, predictions, quote
+from .types import (
+    MAX_BODY,
+    PIXELS,
+    Model,
+    Outcome,
+    Pixels,
+    Probabilities,
+    Refusal,
+    Request,
+    Response,
+    predictions,
+    quote,
+)
 
 _HERE = str(Path(__file__).parent)
+# Under which names at the top a document has several images, by media type; the same as for a body of any size.
+_SEVERAL = {
+    "application/json": ("instances", "inputs"),
+    "": ("instances", "inputs"),
+    "application/octet-stream": ("inputs",),
+}
 
 
 class Group(NamedTuple):
@@ -126,6 +146,8 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
     body, media_type = request
     if media_type not in ("application/json", ""):
         media_type = media_type.partition(";")[0].strip().lower()
+    if len(body) > MAX_BODY and media_type in (*_SEVERAL, *images.MEDIA_TYPES):
+        return _read_large(bytes(body), media_type, model)
     if media_type in ("application/json", ""):
         # gRPC has no media types, but a picture tells by itself what it is.
         if not media_type and images.is_image(body):
@@ -143,9 +165,28 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
         raise Refusal(
             "media_type",
             f"Expected the header `Content-Type: application/json` (or application/octet-stream, "
-            f"image/png, image/jpeg), got {quote(media_type)}. {json_document.SHAPE}",
+            f"{', '.join(images.MEDIA_TYPES)}), got {quote(media_type)}. {json_document.SHAPE}",
         )
     return None
+
+
+def _read_large(body: bytes, media_type: str, model: Model) -> Images:
+    """Several images, which alone may be that large."""
+    try:
+        names = _SEVERAL.get(media_type, ())
+        text = json_document.in_utf8(body) if names else b""
+        if any(b'"%b"' % name.encode() in text for name in names):  # else it is not worth its decoding
+            document = json_document.decode(text)
+            if document.first_of("data", *names) in names:
+                return v2.read(document, model) if document.first_of(*names) == "inputs" else v1.read(document.alone())
+        raise Refusal(
+            "size",
+            f"Expected at most {MAX_BODY} bytes of one image, got {len(body)} - in the body. Send numbers of at most a "
+            "dozen digits each; of a picture, the digit alone, some 200 × 200 pixels; several images as `instances` or "
+            "`inputs`.",
+        )
+    except Refusal as refusal:
+        return Images.none(refusal)
 
 
 def _read_document(document: Document, row: Pixels, model: Model) -> Images | None:

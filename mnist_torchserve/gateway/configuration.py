@@ -147,12 +147,14 @@ def _connection_manager(config: Config) -> Config:
 
 
 def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
-    [predict] = [route for route in routes if route["name"] == "predict"]
     known = [{"header": {"name": "x-api-key", "string_match": {"exact": key}}} for key in keys]
-    predict["typed_per_filter_config"]["envoy.filters.http.rbac"] = {
+    rule = {
         "@type": _TYPE + "extensions.filters.http.rbac.v3.RBACPerRoute",
         "rbac": {"rules": {"policies": {"keys": {"permissions": [{"any": True}], "principals": known}}}},
     }
+    for route in routes:
+        if route["name"] == "predict":
+            route["typed_per_filter_config"]["envoy.filters.http.rbac"] = rule
 
 
 def _tls(settings: Settings) -> Config:

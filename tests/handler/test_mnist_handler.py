@@ -9,7 +9,7 @@ from classifier.types import CLASSES, Probabilities
 from mnist_torchserve.contract import BAD_INPUTS
 from tests.support import oracle
 from tests.support.fixtures import Sample
-from tests.support.worker import Worker, request
+from tests.support.worker import Worker, describe, form, request
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +58,18 @@ def test_client_header_spoils_no_batch(worker: Worker, sample: Sample, header: s
 
 def test_form_and_header_named_body_are_refused(worker: Worker, sample: Sample) -> None:
     body = json.dumps({"data": sample[0][0].tolist()}).encode()
-    answers = worker.predict(request(None), request(body, body="text"), request(body))
+    answers = worker.predict(form(data=body), request(body, body="text"), request(body))
     assert [status for status, _, _ in answers] == [415, 415, 200]
 
 
+def test_client_gets_no_description(worker: Worker) -> None:
+    for headers in ({}, {"describe": "True"}):
+        [(status, _, error)] = worker.predict(request(None, **headers))
+        assert (status, error["code"]) == (400, 400)
+
+
 def test_management_api_gets_the_description(worker: Worker) -> None:
-    [(status, _, description)] = worker.predict(request(None, describe="True"))
+    [(status, _, description)] = worker.predict(describe())
     assert status == 200
     assert description["name"] == "mnist"
     assert description["version"] == "1.0"
