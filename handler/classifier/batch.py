@@ -19,6 +19,7 @@ No request harms another: whatever is raised in reading one, or in writing its r
 import logging
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -171,22 +172,28 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
 
 
 def _read_large(body: bytes, media_type: str, model: Model) -> Images:
-    """Several images, which alone may be that large."""
-    try:
-        names = _SEVERAL.get(media_type, ())
-        text = json_document.in_utf8(body) if names else b""
-        if any(b'"%b"' % name.encode() in text for name in names):  # else it is not worth its decoding
-            document = json_document.decode(text)
-            if document.first_of("data", *names) in names:
-                return v2.read(document, model) if document.first_of(*names) == "inputs" else v1.read(document.alone())
-        raise Refusal(
-            "size",
-            f"Expected at most {MAX_BODY} bytes of one image, got {len(body)} - in the body. Send numbers of at most a "
-            "dozen digits each; of a picture, the digit alone, some 200 × 200 pixels; several images as `instances` or "
-            "`inputs`.",
-        )
-    except Refusal as refusal:
-        return Images.none(refusal)
+    """Several images, which alone may be that large.
+
+    Raises:
+        Refusal: it is one image, or none.
+    """
+    names = _SEVERAL.get(media_type, ())
+    text = b""
+    if names:
+        with suppress(Refusal):  # bytes of another kind
+            text = json_document.in_utf8(body)
+    if any(b'"%b"' % name.encode() in text for name in names):  # else it is not worth its decoding
+        document = json_document.decode(text)
+        match document.first_of("data", *names):
+            case "instances":
+                return v1.read(document.alone())
+            case "inputs":
+                return v2.read(document, model)
+    raise Refusal(
+        "size",
+        f"Expected at most {MAX_BODY} bytes of one image, got {len(body)} - in the body. Send numbers of a dozen "
+        "digits at most; of a picture, the digit alone, some 200 × 200 pixels; several images as `instances` or `inputs`.",
+    )
 
 
 def _read_document(document: Document, row: Pixels, model: Model) -> Images | None:

@@ -59,6 +59,8 @@ def test_documented_routes_are_those_of_the_gateway(document: Any, template: str
     for path, method in documented:
         assert any(_takes(route["match"], path, method) for route in routes), f"{method} {path} is not routed"
     for route in routes:
+        if "grpc" in route["match"]:
+            continue  # which OpenAPI does not describe
         if route.get("direct_response", {"status": 200})["status"] == 200:  # others are for what is refused
             assert any(_takes(route["match"], *request) for request in documented), f"{route['name']} is not documented"
 

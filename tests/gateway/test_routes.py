@@ -37,8 +37,8 @@ def test_configuration_is_valid_and_uses_nothing_unsettled() -> None:
 def test_configuration_as_it_stands_is_for_the_usual_ports() -> None:
     config = yaml.safe_load(TEMPLATE.read_text())["static_resources"]
     ports = re.findall(r"'port_value': (\d+)", str(config))
-    usual = [port for port in ports if port in ("8000", "8001", "8080", "8081")]
-    assert sorted(set(ports)) == sorted(set(usual)) == ["8000", "8001", "8080", "8081"]
+    usual = [port for port in ports if port in ("8000", "8001", "8080", "8081", "7070")]
+    assert sorted(set(ports)) == sorted(set(usual)) == ["7070", "8000", "8001", "8080", "8081"]
 
 
 def test_administration_is_in_no_shared_folder() -> None:
