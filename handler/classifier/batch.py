@@ -192,7 +192,7 @@ def _read_large(body: bytes, media_type: str, model: Model) -> Images:
     raise Refusal(
         "size",
         f"Expected at most {MAX_BODY} bytes of one image, got {len(body)} - in the body. Send numbers of a dozen "
-        "digits at most; of a picture, the digit alone, some 200 × 200 pixels; several images as `instances` or `inputs`.",
+        "digits at most; of a picture, the digit alone, some 200 × 200 pixels; several as `instances` or `inputs`.",
     )
 
 
