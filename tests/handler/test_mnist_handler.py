@@ -1,7 +1,9 @@
 """The handler inside TorchServe's own Python: requests and answers in its real message format, without Java."""
 
+import gzip
 import json
 import shutil
+import zlib
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,24 @@ def test_form_and_header_named_body_are_refused(worker: Worker, sample: Sample) 
     body = json.dumps({"data": sample[0][0].tolist()}).encode()
     answers = worker.predict(form(data=body), request(body, body="text"), request(body))
     assert [status for status, _, _ in answers] == [415, 415, 200]
+
+
+@pytest.mark.parametrize("name", ["content-encoding", "Content-Encoding"])
+def test_compressed_body_is_read_as_its_header_says(worker: Worker, sample: Sample, name: str) -> None:
+    body = json.dumps({"data": sample[0][0].tolist()}).encode()
+    several = gzip.compress(json.dumps({"instances": sample[0][:16].tolist()}).encode())
+    plain, *answers = worker.predict(
+        request(body),
+        request(gzip.compress(body), **{name: "gzip"}),
+        request(zlib.compress(body), **{name: "Deflate"}),
+        request(body, **{name: "gzip"}),  # which it is not
+        request(gzip.compress(body)),
+        request(gzip.compress(body), **{name: "br"}),
+        request(several, **{name: "gzip"}),
+        request(several, **{name: "gzip", "x-one-image": "true"}),
+    )
+    assert [status for status, _, _ in answers] == [200, 200, 200, 400, 415, 200, 413]
+    assert [answer for _, _, answer in answers[:3]] == [plain[2]] * 3
 
 
 def test_client_gets_no_description(worker: Worker) -> None:
