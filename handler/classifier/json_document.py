@@ -1,12 +1,12 @@
 """A body as a JSON document, for all that is not read by the shortest way. Knows no TorchServe."""
 
+import codecs
 import json
 from typing import Any, NamedTuple
 
 import msgspec
 from .types import Refusal
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some systems begin every text with it
 SHAPE = 'Send {"data": [784 numbers from 0 to 1]}, one per pixel of a 28×28 image, row by row, 0 for black.'
 
 _GZIP = b"\x1f\x8b"
@@ -20,9 +20,12 @@ class Document(NamedTuple):
     rest: bytes = b""
     problem: str = ""  # in words, where there is a rest
 
-    def has(self, key: str) -> bool:
-        """Whether it is an object with this key at its top."""
-        return isinstance(self.value, dict) and key in self.value
+    def first_of(self, *keys: str) -> str | None:
+        """Which of these keys it has at its top: the first that is not null, else the first; None if it has none."""
+        if not isinstance(self.value, dict):
+            return None
+        found = [key for key in keys if key in self.value]
+        return next((key for key in found if self.value[key] is not None), found[0] if found else None)
 
     def alone(self) -> Any:
         """The value, behind which there may be white space; Refusal if there is more."""
@@ -32,7 +35,7 @@ class Document(NamedTuple):
 
 
 def decode(body: bytes) -> Document:
-    """Read a body that begins with a JSON document.
+    """Read a body that begins with a JSON document, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     NaN and Infinity, which many clients' encoders write, are read: they are wrong values, not a wrong format, and get
     the status of wrong values.
@@ -40,24 +43,19 @@ def decode(body: bytes) -> Document:
     Raises:
         Refusal: it is empty, or no JSON.
     """
+    body = in_utf8(body)
     if not body:
         raise Refusal("empty", f"Expected a JSON object in the body, got nothing. {SHAPE}")
-    try:
-        if (encoding := json.detect_encoding(body)) != "utf-8":
-            body = body.decode(encoding).encode()
-    except UnicodeDecodeError as error:
-        raise _malformed(f"no {encoding.upper()}, as which it begins ({error.reason})") from None
     try:
         return Document(msgspec.json.decode(body))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         problem = str(error)
     if body.startswith(_GZIP):
-        problem = "gzip, which is not read; send it uncompressed"
+        problem = "gzip, which is not read; send it uncompressed, or say `Content-Encoding: gzip`"
     try:
-        start = len(body) - len(body.lstrip())
-        # Latin-1 gives every byte one character, so that the end of the document is known in bytes.
-        _, end = _DECODER.raw_decode(body.decode("latin-1"), start)
-        return Document(json.loads(body[start:end]), body[end:], problem)
+        text = body.decode("utf-8", "surrogateescape")  # binary tensors may follow, which are none
+        value, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(" \t\r\n")))
+        return Document(value, body[len(text[:end].encode()) :], problem)
     except (ValueError, RecursionError):
         raise _malformed(problem) from None
 
@@ -77,6 +75,23 @@ def convert(value: Any, kind: Any, where: str) -> Any:
         raise Refusal(
             "type", f"Expected another value, got one with half a surrogate pair or nested without end - at `{where}`."
         ) from None
+
+
+def in_utf8(body: bytes) -> bytes:
+    """A body in UTF-8, without a byte order mark, whichever encoding of JSON it begins with.
+
+    Raises:
+        Refusal: it goes on in another.
+    """
+    encoding = json.detect_encoding(body)
+    if encoding == "utf-8":
+        return body
+    if encoding == "utf-8-sig":
+        return body.removeprefix(codecs.BOM_UTF8)  # what follows may hold binary tensors, which no text codec reads
+    try:
+        return body.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise _malformed(f"no {encoding.upper()}, as which it begins ({error.reason})") from None
 
 
 def _malformed(problem: str) -> Refusal:

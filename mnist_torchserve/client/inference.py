@@ -1,6 +1,7 @@
 """Asking a service about one image: the one that runs on this machine, or any other."""
 
 import os
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,8 +66,10 @@ class Client:
         """
         if isinstance(image, Refusal):
             return {"code": int(image.status), "message": str(image)}
+        # TorchServe itself reads a query at this route alone.
+        route = re.sub(r"/predictions/([^/]+)$", r"/models/\1/invoke", self.route)
         response = self._session.post(
-            self.route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT
+            route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT
         )
         if response.ok and (answer := Answer.parse(response.content)):
             told = response.json()

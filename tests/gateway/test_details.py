@@ -30,7 +30,7 @@ IGNORED = [
 @pytest.fixture(scope="module", params=DOORS)
 def post(request: pytest.FixtureRequest, gateway: Gateway, node: TorchServe) -> Post:
     """Asks with a query, at either port."""
-    url = gateway.predict_url if request.param == "gateway" else node.predict_url
+    url = gateway.predict_url if request.param == "gateway" else f"{node.url}/models/mnist/invoke"
 
     def ask(query: str, body: bytes, media_type: str = "application/json") -> requests.Response:
         return requests.post(f"{url}?{query}", body, headers={"Content-Type": media_type}, timeout=TIMEOUT)
