@@ -156,7 +156,7 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
         if not media_type and image_files.is_image(body):
             row[:] = images.read(body)
             return None
-        body = bytes(body).removeprefix(json_document.BYTE_ORDER_MARK)
+        body = bytes(body)
         return None if payload.read_plain(body, row) else _read_document(json_document.decode(body), row, model)
     if media_type == "application/octet-stream":
         if not payload.is_bytes(body) and (tensors := _binary_tensors(bytes(body))) is not None:
@@ -175,23 +175,20 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
 
 
 def _read_document(document: Document, row: Pixels, model: Model) -> Images | None:
-    if document.has("data"):
-        payload.read_document(document.alone(), row)
-    elif document.has("instances"):
-        return v1.read(document.alone())
-    elif document.has("inputs"):
-        return v2.read(document, model)
-    else:
-        payload.read_document(document.alone(), row)
-    return None
+    match document.first_of("data", "instances", "inputs"):
+        case "instances":
+            return v1.read(document.alone())
+        case "inputs":
+            return v2.read(document, model)
+        case _:
+            payload.read_document(document.alone(), row)
+            return None
 
 
 def _binary_tensors(body: bytes) -> Document | None:
     """A body as V2's JSON with binary tensors behind it; None if it is none."""
-    if not body.lstrip().startswith(b"{"):
-        return None
     try:
         document = json_document.decode(body)
     except Refusal:
         return None
-    return document if document.has("inputs") else None
+    return document if document.first_of("inputs") else None

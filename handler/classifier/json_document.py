@@ -1,12 +1,12 @@
 """A body as a JSON document, for all that is not read by the shortest way. Knows no TorchServe."""
 
+import codecs
 import json
 from typing import Any, NamedTuple
 
 import msgspec
 from .types import Refusal
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some systems begin every text with it
 SHAPE = 'Send {"data": [784 numbers from 0 to 1]}, one per pixel of a 28×28 image, row by row, 0 for black.'
 
 _GZIP = b"\x1f\x8b"
@@ -20,9 +20,12 @@ class Document(NamedTuple):
     rest: bytes = b""
     problem: str = ""  # in words, where there is a rest
 
-    def has(self, key: str) -> bool:
-        """Whether it is an object with this key at its top."""
-        return isinstance(self.value, dict) and key in self.value
+    def first_of(self, *keys: str) -> str | None:
+        """Which of these keys it has at its top: the first that is not null, else the first; None if it has none."""
+        if not isinstance(self.value, dict):
+            return None
+        found = [key for key in keys if key in self.value]
+        return next((key for key in found if self.value[key] is not None), found[0] if found else None)
 
     def alone(self) -> Any:
         """The value, behind which there may be white space; Refusal if there is more."""
@@ -32,7 +35,7 @@ class Document(NamedTuple):
 
 
 def decode(body: bytes) -> Document:
-    """Read a body that begins with a JSON document.
+    """Read a body that begins with a JSON document, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     NaN and Infinity, which many clients' encoders write, are read: they are wrong values, not a wrong format, and get
     the status of wrong values.
@@ -40,13 +43,9 @@ def decode(body: bytes) -> Document:
     Raises:
         Refusal: it is empty, or no JSON.
     """
+    body = _in_utf8(body)
     if not body:
         raise Refusal("empty", f"Expected a JSON object in the body, got nothing. {SHAPE}")
-    try:
-        if (encoding := json.detect_encoding(body)) != "utf-8":
-            body = body.decode(encoding).encode()
-    except UnicodeDecodeError as error:
-        raise _malformed(f"no {encoding.upper()}, as which it begins ({error.reason})") from None
     try:
         return Document(msgspec.json.decode(body))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -77,6 +76,18 @@ def convert(value: Any, kind: Any, where: str) -> Any:
         raise Refusal(
             "type", f"Expected another value, got one with half a surrogate pair or nested without end - at `{where}`."
         ) from None
+
+
+def _in_utf8(body: bytes) -> bytes:
+    encoding = json.detect_encoding(body)
+    if encoding == "utf-8":
+        return body
+    if encoding == "utf-8-sig":
+        return body.removeprefix(codecs.BOM_UTF8)  # what follows may hold binary tensors, which no text codec reads
+    try:
+        return body.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise _malformed(f"no {encoding.upper()}, as which it begins ({error.reason})") from None
 
 
 def _malformed(problem: str) -> Refusal:

@@ -52,6 +52,9 @@ def read_plain(body: bytes, row: Pixels) -> bool:
 
 def read_document(document: Any, row: Pixels) -> None:
     """Write the numbers under `data` in a JSON document into `row`, not yet checked for their range."""
+    if isinstance(document, dict) and "data" not in document:
+        known = "`data` (one image), `instances` or `inputs` (several, by KServe's protocols)"
+        raise Refusal("type", f"Object missing required field {known} - at `$`. {SHAPE}")
     try:
         values = convert(document, _ImageDocument, "$").data
     except Refusal as refusal:
@@ -84,25 +87,25 @@ def read_bytes(body: Body, row: Pixels) -> None:
         )
 
 
-def refuse_out_of_range(pixels: Pixels, where: Callable[[int], str]) -> dict[int, Refusal]:
-    """Set each row of pixels (n, 784) that has a value outside of 0..1 to zeros, and return its refusal.
+def refuse_out_of_range(pixels: Pixels, where: Callable[[int], str], white: int = 1) -> dict[int, Refusal]:
+    """Set each row of pixels (n, 784) that has a value outside of 0..white to zeros, and return its refusal.
 
     `where` names the place of a row in the request.
     """
     # One pass over all rows, written so that NaN counts as outside.
-    inside = ((pixels >= 0) & (pixels <= 1)).all(axis=1)
+    inside = ((pixels >= 0) & (pixels <= white)).all(axis=1)
     refusals = {}
     for index in np.flatnonzero(~inside).tolist():
-        refusals[index] = _out_of_range(pixels[index].tolist(), where(index))
+        refusals[index] = _out_of_range(pixels[index].tolist(), where(index), white)
         pixels[index] = 0
     return refusals
 
 
-def _out_of_range(values: Sequence[float], where: str) -> Refusal:
-    index = next(i for i, value in enumerate(values) if not 0 <= value <= 1)
-    message = f"Expected a number from 0 to 1, got {values[index]:.6g} - at `{where}[{index}]`."
-    if min(values) >= 0 and 2 <= max(values) <= 255:
+def _out_of_range(values: Sequence[float], where: str, white: int = 1) -> Refusal:
+    index = next(i for i, value in enumerate(values) if not 0 <= value <= white)
+    message = f"Expected a number from 0 to {white}, got {values[index]:.6g} - at `{where}[{index}]`."
+    if white == 1 and min(values) >= 0 and 2 <= max(values) <= 255:
         message += " The values look like 0 to 255: divide each by 255."
     else:
-        message += " Scale the image so that 0 is black and 1 is white."
+        message += f" Scale the image so that 0 is black and {white} is white."
     return Refusal("range", message)

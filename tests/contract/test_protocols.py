@@ -160,7 +160,7 @@ def test_v2_tells_which_image_it_cannot_answer(
         ({"shape": [-1, -PIXELS]}, "Expected the shape"),
         ({"shape": [2, PIXELS]}, "Expected 1568 values"),
         ({"shape": [[PIXELS]]}, "`$.inputs[0].shape[0]`"),
-        ({"datatype": "FP64"}, "'FP64' - at `$.inputs[0].datatype`"),
+        ({"datatype": "BOOL"}, "'BOOL' - at `$.inputs[0].datatype`"),
         ({"datatype": "UINT8", "data": [256] * PIXELS}, "<= 255 - at `$.inputs[0].data[0]`"),
         ({"datatype": "UINT8", "data": [0.5] * PIXELS}, "Expected `int`"),
         ({"data": ["0"] * PIXELS}, "got `str` - at `$.inputs[0].data[0]`"),

@@ -7,7 +7,8 @@
         {"name": "confidence", "datatype": "FP32", "shape": [2], "data": [0.9999, 0.0]},
         {"name": "error", "datatype": "BYTES", "shape": [2], "data": ["", "Expected a number from 0 to 1, got 7 …"]}]}
 
-FP32 is from 0 to 1, UINT8 from 0 to 255. An image with values outside has the prediction -1 and its reason in `error`.
+FP16 (in bytes alone), FP32 and FP64 are from 0 to 1, integers from 0 to 255. An image with values outside has the
+prediction -1 and its reason in `error`.
 `data` may be flat or nested; or the tensor's bytes follow the JSON, as `parameters.binary_data_size` says.
 
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
@@ -30,10 +31,24 @@ from . import Images
 OUTPUTS = {"prediction": "INT64", "confidence": "FP32", "error": "BYTES"}
 _IMAGE_SHAPES = ([PIXELS], [SIDE, SIDE], [1, SIDE, SIDE])
 _DATA = "$.inputs[0].data"
-_DTYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "UINT8": np.dtype("u1")}  # of binary tensors
+_FLOATS = {f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)}
+_INTEGERS = {
+    f"{kind}{8 * size}": np.dtype(f"<{kind[0].lower()}{size}") for kind in ("UINT", "INT") for size in (1, 2, 4, 8)
+}
+_DTYPES: dict[str, np.dtype[Any]] = {**_FLOATS, **_INTEGERS}  # of binary tensors
 MAX_ID = 128  # characters of a request's id, which its answer repeats
 
-_Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+
+def _integers(dtype: np.dtype[Any]) -> Any:
+    """Those of JSON that this type holds, as far as msgspec's bounds go, which have 64 bits with a sign."""
+    limits = np.iinfo(dtype)
+    return list[Annotated[int, msgspec.Meta(ge=int(limits.min), le=min(int(limits.max), 2**63 - 1))]]
+
+
+_NUMBERS: dict[str, Any] = {  # of JSON
+    **dict.fromkeys(_FLOATS, list[float]),
+    **{name: _integers(dtype) for name, dtype in _INTEGERS.items()},
+}
 
 
 class _Parameters(msgspec.Struct):
@@ -44,7 +59,7 @@ class _Input(msgspec.Struct):
     shape: list[int]
     datatype: str
     data: list[Any] | None = None
-    parameters: _Parameters = msgspec.field(default_factory=_Parameters)
+    parameters: _Parameters | None = None
 
 
 class _Output(msgspec.Struct):
@@ -72,10 +87,11 @@ def read(document: Document, model: Model) -> Images:
         values = _values(request.inputs[0], document.rest)
     except Refusal as refusal:
         return Images.none(refusal)
-    pixels = values.astype(np.float32).reshape(-1, PIXELS)
-    if request.inputs[0].datatype == "UINT8":
-        pixels /= 255
-    refusals = refuse_out_of_range(pixels, lambda image: f"{_DATA}[{image}]")
+    white = 1 if request.inputs[0].datatype in _FLOATS else 255
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, and so out of range
+        pixels = values.astype(np.float32).reshape(-1, PIXELS)
+    refusals = refuse_out_of_range(pixels, lambda image: f"{_DATA}[{image}]", white)
+    pixels /= white
     return Images(pixels, refusals, partial(_join, request, model))
 
 
@@ -101,9 +117,14 @@ def _require_known(request: InferenceRequest) -> None:
         raise Refusal("length", f"Expected 1 tensor, got {len(request.inputs)} - at `$.inputs`.")
     if request.id is not None and (len(request.id) > MAX_ID or not request.id.isprintable()):
         raise Refusal("length", f"Expected at most {MAX_ID} printable characters, got {quote(request.id)} - at `$.id`.")
-    if (datatype := request.inputs[0].datatype) not in _DTYPES:
-        known = " or ".join(_DTYPES)
-        raise Refusal("type", f"Expected {known}, got {quote(datatype)} - at `$.inputs[0].datatype`.")
+    tensor = request.inputs[0]
+    if tensor.datatype not in _DTYPES:
+        known = ", ".join(_DTYPES)
+        raise Refusal("type", f"Expected one of {known}, got {quote(tensor.datatype)} - at `$.inputs[0].datatype`.")
+    if tensor.datatype == "FP16" and tensor.data is not None:
+        raise Refusal(
+            "type", f"Expected FP16 as bytes behind the JSON, or another datatype, got numbers - at `{_DATA}`."
+        )
     for index, output in enumerate(request.outputs or ()):
         if output.name not in OUTPUTS:
             known = ", ".join(OUTPUTS)
@@ -130,14 +151,11 @@ def _from_json(tensor: _Input, data: list[Any], rest: bytes) -> NDArray[Any]:
         )
     while data and isinstance(data[0], list):
         data = list(chain.from_iterable(convert(data, list[list[Any]], _DATA)))
-    if tensor.datatype == "UINT8":
-        return np.array(convert(data, list[_Byte], _DATA), np.uint8)
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, and so out of range
-        return np.array(convert(data, list[float], _DATA), np.float32)
+    return np.array(convert(data, _NUMBERS[tensor.datatype], _DATA))
 
 
 def _from_bytes(tensor: _Input, rest: bytes) -> NDArray[Any]:
-    size = tensor.parameters.binary_data_size
+    size = tensor.parameters.binary_data_size if tensor.parameters else None
     if size is None:
         raise Refusal("type", "Object missing required field `data` - at `$.inputs[0]`.")
     dtype = _DTYPES[tensor.datatype]
