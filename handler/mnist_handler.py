@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import classifier
-from classifier import batch, cache, image_files, runtime, telemetry, transport
-from classifier.types import CLASSES, PIXELS, SIDE, Model, Request, Response
+from classifier import batch, cache, compression, image_files, runtime, telemetry, transport
+from classifier.types import CLASSES, MAX_BODY, MAX_LARGE_BODY, PIXELS, SIDE, Model, Refusal, Request, Response
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
 
@@ -69,9 +69,9 @@ class MnistHandler:
             B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`; or what joins those of
             several images in one request.
         """
-        # Only the management API asks without any input. A client's own `describe` header arrives with a body, and
-        # is ignored, as is `explain`: no request can change what its neighbours in a batch get.
-        if len(data) == 1 and not data[0] and context.get_request_header(0, "describe") == "True":
+        # A client's own `describe` header is ignored, as is `explain`: no request can change what its neighbours in a
+        # batch get.
+        if len(data) == 1 and not data[0] and _is_from_management(context):
             responses = [Response(HTTPStatus.OK, self._describe_if_healthy())]
         else:
             taken = [_take(fields, context, index) for index, fields in enumerate(data)]
@@ -163,10 +163,17 @@ def _require_own_code() -> None:
         )
 
 
+def _is_from_management(context: Any) -> bool:
+    """Whether a batch of nothing asks for the description; to what comes by the inference API is added `explain`."""
+    return context.get_request_header(0, "describe") == "True" and context.get_request_header(0, "explain") is None
+
+
 def _take(fields: Mapping[str, Any], context: Any, index: int) -> Request | Response:
     """A request as TorchServe hands it over, or what it gets if that fails."""
     try:
         return _request(fields, context, index)
+    except Refusal as refusal:
+        return Response(refusal.status, refusal.encode())
     except Exception as error:
         return batch.failure(error)
 
@@ -177,7 +184,7 @@ def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
     media_type = note["content-type"] if isinstance(note, dict) else None
     details = fields.get("details") in (b"true", "true")  # of the query; the body, which comes behind, hides one there
     if media_type:
-        return Request(fields["body"], str(media_type), details)
+        return Request(_decompressed(fields["body"], context, index), str(media_type), details)
     # TorchServe gives every request of REST the header `explain`.
     if context.get_request_header(index, "explain") is None:
         # Without these words TorchServe breaks off a StreamPredictions, and the worker with it.
@@ -185,6 +192,19 @@ def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
         if body := fields.get("body") or fields.get("data"):
             return Request(body, "")
     if media_type is not None:
-        return Request(fields["body"], "", details)
+        return Request(_decompressed(fields["body"], context, index), "", details)
+    if not fields:  # a form without anything in it
+        return Request(b"", "")
     # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
     return Request(b"", "a form" if note is None else "a request with a header named body")
+
+
+def _decompressed(body: bytes, context: Any, index: int) -> bytes:
+    """A body without the compression that its headers tell, if they do."""
+    if not body.startswith(compression.MARKS):
+        return body
+    headers = {name.lower(): value for name, value in context.get_all_request_header(index).items() if value}
+    # The gateway marks what comes by the route of one image; the work of several it bounds by a route of their own.
+    most = MAX_BODY if "x-one-image" in headers else MAX_LARGE_BODY
+    encoding = str(headers.get("content-encoding", "identity"))
+    return body if encoding == "identity" else compression.decompress(body, encoding, most)

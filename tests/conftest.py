@@ -17,17 +17,20 @@ from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.service import Archive, TorchServe
 from mnist_torchserve.training import dataset
 from mnist_torchserve.training.dataset import Dataset
-from tests.support import stub
+from tests.support import deployed, stub
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway, MakeServer, Sample
 from tests.support.stub import Stub
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let tests ask servers of this machine, whatever proxy is set, and end them at SIGTERM as at Ctrl-C."""
     machine.reach_without_proxy()
     contract.trust_alike()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    is_first = not hasattr(config, "workerinput")  # the others are xdist's
+    if is_first and (reason := deployed.complaint(os.environ)):
+        raise pytest.UsageError(reason)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -136,8 +139,6 @@ FACES = [os.environ.get("API_ROUTES", "torchserve")] if "API_BASE_URL" in os.env
 def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """The deployment under test: the one that the environment names, else one of our own."""
     url = os.environ.get("API_BASE_URL")
-    if request.param not in ("torchserve", "gateway"):
-        raise pytest.UsageError(f"Expected `torchserve` or `gateway` in API_ROUTES, got `{request.param}`.")
     if request.param == "gateway" and url:
         yield Deployment.gateway(url, os.environ.get("API_KEY"))
     elif request.param == "gateway":

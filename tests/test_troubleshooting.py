@@ -15,7 +15,10 @@ def test_messages_are_those_that_the_code_writes() -> None:
         if file.suffix in (".py", "") and file.is_file()
     )
     said = re.sub(r"\{[^{}]*\}", "…", re.sub(r'"\s*\n\s*f?"', "", code))  # pieces of a string on several lines
-    start = PAGE.read_text().split("## Answers")[0] + PAGE.read_text().split("## Tests and load")[1].split("## Exit codes")[0]
+    start = (
+        PAGE.read_text().split("## Answers")[0]
+        + PAGE.read_text().split("## Tests and load")[1].split("## Exit codes")[0]
+    )
     messages = re.findall(r"^\| (`+)(.*?)\1", start, re.MULTILINE)
     assert len(messages) >= 20
     for _, message in messages:

@@ -9,6 +9,8 @@ Which reader takes a request is decided once, by its media type and, if it is JS
     image/png, jpeg, webp    images
     any other                415
 
+A body of more than 64 KiB may hold several images, never one (413).
+
 A request's first image has the row of the request, its others follow behind the rows of all requests.
 
 No request harms another: whatever is raised in reading one, or in writing its response, ends in that response.
@@ -17,6 +19,7 @@ No request harms another: whatever is raised in reading one, or in writing its r
 import logging
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +28,7 @@ from . import image_files, images, json_document, payload
 from .json_document import Document
 from .protocols import Images, v1, v2
 from .types import (
+    MAX_BODY,
     PIXELS,
     Model,
     Outcome,
@@ -39,6 +43,12 @@ from .types import (
 )
 
 _HERE = str(Path(__file__).parent)
+# Under which names at the top a document has several images, by media type; the same as for a body of any size.
+_SEVERAL = {
+    "application/json": ("instances", "inputs"),
+    "": ("instances", "inputs"),
+    "application/octet-stream": ("inputs",),
+}
 
 
 class Group(NamedTuple):
@@ -151,6 +161,8 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
     body, media_type, _ = request
     if media_type not in ("application/json", ""):
         media_type = media_type.partition(";")[0].strip().lower()
+    if len(body) > MAX_BODY and media_type in (*_SEVERAL, *image_files.MEDIA_TYPES):
+        return _read_large(bytes(body), media_type, model)
     if media_type in ("application/json", ""):
         # gRPC has no media types, but a picture tells by itself what it is.
         if not media_type and image_files.is_image(body):
@@ -172,6 +184,31 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
             f"{image_files.HOW_TO_SEND if 'form' in media_type else json_document.SHAPE}",
         )
     return None
+
+
+def _read_large(body: bytes, media_type: str, model: Model) -> Images:
+    """Several images, which alone may be that large.
+
+    Raises:
+        Refusal: it is one image, or none.
+    """
+    names = _SEVERAL.get(media_type, ())
+    text = b""
+    if names:
+        with suppress(Refusal):  # bytes of another kind
+            text = json_document.in_utf8(body)
+    if any(b'"%b"' % name.encode() in text for name in names):  # else it is not worth its decoding
+        document = json_document.decode(text)
+        match document.first_of("data", *names):
+            case "instances":
+                return v1.read(document.alone())
+            case "inputs":
+                return v2.read(document, model)
+    raise Refusal(
+        "size",
+        f"Expected at most {MAX_BODY} bytes of one image, got {len(body)} - in the body. Send numbers of a dozen "
+        "digits at most; of a picture, the digit alone, some 200 × 200 pixels; several as `instances` or `inputs`.",
+    )
 
 
 def _read_document(document: Document, row: Pixels, model: Model) -> Images | None:

@@ -43,7 +43,7 @@ def decode(body: bytes) -> Document:
     Raises:
         Refusal: it is empty, or no JSON.
     """
-    body = _in_utf8(body)
+    body = in_utf8(body)
     if not body:
         raise Refusal("empty", f"Expected a JSON object in the body, got nothing. {SHAPE}")
     try:
@@ -51,12 +51,11 @@ def decode(body: bytes) -> Document:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         problem = str(error)
     if body.startswith(_GZIP):
-        problem = "gzip, which is not read; send it uncompressed"
+        problem = "gzip, which is not read; send it uncompressed, or say `Content-Encoding: gzip`"
     try:
-        start = len(body) - len(body.lstrip())
-        # Latin-1 gives every byte one character, so that the end of the document is known in bytes.
-        _, end = _DECODER.raw_decode(body.decode("latin-1"), start)
-        return Document(json.loads(body[start:end]), body[end:], problem)
+        text = body.decode("utf-8", "surrogateescape")  # binary tensors may follow, which are none
+        value, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(" \t\r\n")))
+        return Document(value, body[len(text[:end].encode()) :], problem)
     except (ValueError, RecursionError):
         raise _malformed(problem) from None
 
@@ -78,7 +77,12 @@ def convert(value: Any, kind: Any, where: str) -> Any:
         ) from None
 
 
-def _in_utf8(body: bytes) -> bytes:
+def in_utf8(body: bytes) -> bytes:
+    """A body in UTF-8, without a byte order mark, whichever encoding of JSON it begins with.
+
+    Raises:
+        Refusal: it goes on in another.
+    """
     encoding = json.detect_encoding(body)
     if encoding == "utf-8":
         return body

@@ -12,6 +12,8 @@ SIDE = 28  # pixels
 PIXELS = SIDE * SIDE  # row by row
 CLASSES = 10
 MAX_IMAGES = 64  # in one request
+MAX_BODY = 65_536  # bytes of one image
+MAX_LARGE_BODY = 1_572_864  # bytes of several, as TorchServe's max_request_size
 MAX_QUOTE = 80  # characters of a client's that a message repeats; TorchServe ends a worker whose response is too large
 
 Body = bytes | bytearray | memoryview
@@ -22,6 +24,7 @@ Probabilities = NDArray[np.float32]  # (n, CLASSES); a row's rest to 1 is the pr
 REASONS = {
     "empty": HTTPStatus.BAD_REQUEST,
     "malformed": HTTPStatus.BAD_REQUEST,
+    "size": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "type": HTTPStatus.UNPROCESSABLE_ENTITY,
     "length": HTTPStatus.UNPROCESSABLE_ENTITY,

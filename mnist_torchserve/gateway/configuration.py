@@ -27,6 +27,7 @@ _TYPE = "type.googleapis.com/envoy."
 _VERSIONS = {
     "routes": "http.gateway.rds.routes.version_text",
     "inference": "cluster.inference.version_text",
+    "grpc": "cluster.grpc.version_text",
     "management": "cluster.management.version_text",
     "certificate": "sds.certificate.version_text",
     "client_authority": "sds.client_authority.version_text",
@@ -38,7 +39,7 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
 
     Args:
         template: an Envoy configuration with the listeners `gateway` and `metrics`, and the clusters `admin`,
-            `inference` and `management`.
+            `inference`, `grpc` and `management`.
         settings: addresses, keys, certificates, and whether there is a page to draw on.
         nodes: the TorchServe nodes, in place of those of the settings.
         admin: the socket of Envoy's own administration, for this machine's user alone.
@@ -60,8 +61,9 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
             endpoint = {"address": {"pipe": {"path": str(admin)}}}
             cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": endpoint}]}]
             continue
-        cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [_endpoint(cluster["name"], n) for n in nodes]}]
-        if any(node.inference.ip() is None for node in nodes):
+        found = [(node, address) for node in nodes if (address := getattr(node, cluster["name"])) is not None]
+        cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [_endpoint(*each) for each in found]}]
+        if any(address.ip() is None for _, address in found):
             cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
     return config
 
@@ -148,11 +150,13 @@ def _connection_manager(config: Config) -> Config:
 
 def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
     known = [{"header": {"name": "x-api-key", "string_match": {"exact": key}}} for key in keys]
-    for predict in (route for route in routes if route["name"] == "predict"):
-        predict["typed_per_filter_config"]["envoy.filters.http.rbac"] = {
-            "@type": _TYPE + "extensions.filters.http.rbac.v3.RBACPerRoute",
-            "rbac": {"rules": {"policies": {"keys": {"permissions": [{"any": True}], "principals": known}}}},
-        }
+    rule = {
+        "@type": _TYPE + "extensions.filters.http.rbac.v3.RBACPerRoute",
+        "rbac": {"rules": {"policies": {"keys": {"permissions": [{"any": True}], "principals": known}}}},
+    }
+    for route in routes:
+        if route["name"] == "predict":
+            route["typed_per_filter_config"]["envoy.filters.http.rbac"] = rule
 
 
 def _tls(settings: Settings) -> Config:
@@ -177,14 +181,10 @@ def _tls(settings: Settings) -> Config:
     }
 
 
-def _endpoint(cluster: str, node: Node) -> Config:
-    endpoint: Config
-    if cluster == "management":
-        endpoint = {"address": _socket_address(node.management)}
-    else:
-        # Its health is asked at the management port, which alone can tell whether a worker answers.
-        check: Config = {"port_value": node.management.port}
-        endpoint = {"address": _socket_address(node.inference), "health_check_config": check}
+def _endpoint(node: Node, address: Address) -> Config:
+    # Its health is asked at the management port, which alone can tell whether a worker answers.
+    check: Config = {"port_value": node.management.port}
+    endpoint: Config = {"address": _socket_address(address), "health_check_config": check}
     return {"endpoint": endpoint, "health_status": "DRAINING" if node.draining else "UNKNOWN"}
 
 

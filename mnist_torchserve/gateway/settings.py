@@ -25,17 +25,25 @@ class Node(NamedTuple):
 
     inference: Address
     management: Address
+    grpc: Address | None = None  # None: it gets no requests by gRPC
     draining: bool = False
 
     @classmethod
     def of(cls, server: TorchServe, *, draining: bool = False) -> Self:
         """A TorchServe of this machine."""
-        return cls(Address.parse(server.inference_url), Address.parse(server.management_url), draining)
+        inference, management = Address.parse(server.inference_url), Address.parse(server.management_url)
+        return cls(inference, management, server.grpc_address, draining)
 
 
 class _NodeEntry(msgspec.Struct, forbid_unknown_fields=True):
     inference: str
     management: str
+    grpc: str = ""
+
+    def node(self) -> Node:
+        """The node, its addresses parsed; SettingsError if one is none."""
+        grpc = Address.parse(self.grpc) if self.grpc else None
+        return Node(Address.parse(self.inference), Address.parse(self.management), grpc)
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,7 +89,7 @@ def load(path: Path) -> Settings:
             certificate=_pem(path.parent, file.certificate, "CERTIFICATE"),
             private_key=_pem(path.parent, file.private_key, "PRIVATE KEY"),
             client_authority=_pem(path.parent, file.client_authority, "CERTIFICATE"),
-            nodes=[Node(Address.parse(node.inference), Address.parse(node.management)) for node in file.nodes],
+            nodes=[entry.node() for entry in file.nodes],
             demo=file.demo == "always" or (file.demo == "loopback" and listen.is_loopback()),
         )
     except (OSError, ValueError, msgspec.DecodeError, SettingsError) as error:

@@ -92,6 +92,11 @@ class TorchServe(Daemon):
         return self._url("metrics")
 
     @property
+    def grpc_address(self) -> Address:
+        """Where this machine reaches the inference API by gRPC."""
+        return Address.parse(self._url("grpc_inference"))
+
+    @property
     def url(self) -> str:
         """Where clients on this machine reach it."""
         return self.inference_url

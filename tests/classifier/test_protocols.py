@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from classifier import batch
-from classifier.types import CLASSES, PIXELS, SIDE, Model, Request
+from classifier.types import CLASSES, MAX_BODY, PIXELS, SIDE, Model, Request
 from tests.support.json_values import json_values
 
 MODEL = Model("mnist", "1.0")
@@ -114,3 +114,41 @@ def test_any_request_is_answered_or_refused_and_harms_no_neighbour(
     assert first == third == (200, b'{"prediction": 0, "confidence": 0.100000}')
     assert second.status in (200, 400, 422)
     assert ("message" in json.loads(second.body)) is (second.status != 200)
+
+
+LARGE = json.dumps({"instances": [[0.123456789012345] * PIXELS] * 6})
+LARGE_BINARY = {
+    **TENSOR,
+    "shape": [64, PIXELS],
+    "datatype": "FP64",
+    "parameters": {"binary_data_size": 64 * PIXELS * 8},
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "status"),
+    [
+        (LARGE.encode(), "application/json", 200),
+        (LARGE.encode(), "", 200),
+        (LARGE.encode("utf-16"), "application/json; charset=utf-16", 200),
+        (json.dumps({"inputs": [LARGE_BINARY]}).encode() + bytes(64 * PIXELS * 8), "application/octet-stream", 200),
+        (LARGE[:-1].encode(), "application/json", 400),
+        (LARGE.encode(), "text/plain", 415),
+        (LARGE.encode(), "application/octet-stream", 413),
+        (json.dumps({"data": [0.0] * PIXELS, "more": "x" * MAX_BODY}).encode(), "application/json", 413),
+        (json.dumps({"data": [0.0] * PIXELS, "instances": ["x" * MAX_BODY]}).encode(), "application/json", 413),
+        (json.dumps({"x": '"instances"' * MAX_BODY}).encode(), "application/json", 413),
+        (b" " * (MAX_BODY + 1), "application/json", 413),
+        (bytes(MAX_BODY + 1), "application/octet-stream", 413),
+        (b"\x89PNG\r\n\x1a\n" + bytes(MAX_BODY), "image/png", 413),
+        (b"\xff\xd8\xff" + bytes(MAX_BODY), "image/jpeg", 413),
+        (b"\x89PNG\r\n\x1a\n" + bytes(MAX_BODY), "", 413),
+    ],
+)
+def test_several_images_alone_may_be_large(body: bytes, media_type: str, status: int) -> None:
+    assert len(body) > MAX_BODY
+    found, document = respond(body, media_type)
+    assert found == status
+    if status == 413:
+        assert f"at most {MAX_BODY} bytes of one image, got {len(body)} - in the body" in document["message"]
+        assert "error" not in document, "whose protocol it is the gateway knows"

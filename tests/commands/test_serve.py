@@ -86,7 +86,7 @@ def test_service_in_the_background_stays_whatever_becomes_of_its_first_answers(c
     assert is_well(checkout.server)
     checkout.run("scripts/stop")
     config = checkout.root / "config.properties"
-    config.write_text(config.read_text().replace("max_request_size=65536", "max_request_size=100"))
+    config.write_text(config.read_text().replace("max_request_size=1572864", "max_request_size=100"))
     output = checkout.run("scripts/serve --detach", code=1)
     assert "TorchServe is ready, but did not answer a digit: " in output
     assert "Traceback" not in output

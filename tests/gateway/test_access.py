@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from mnist_torchserve.contract import TIMEOUT
+from mnist_torchserve.contract import MAX_BODY, TIMEOUT
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.gateway.configuration import validate
@@ -19,7 +19,7 @@ from mnist_torchserve.service import TorchServe
 from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
 from tests.support.fixtures import MakeGateway
-from tests.support.gateway_client import PAYLOAD, predict
+from tests.support.gateway_client import PAYLOAD, assert_refused, predict
 from tests.support.secrets import write_secret
 
 OLD, NEW = "old-key-1234567890", "new-key-1234567890"
@@ -47,6 +47,10 @@ def test_keys_are_asked_for_and_rotated_without_an_interruption(
             assert refused.status_code == 401
             assert refused.json()["type"] == "UnauthorizedException"
             assert "x-api-key" in refused.headers["WWW-Authenticate"]
+        for path in ("/v1/models/mnist:predict", "/v2/models/mnist/infer", "/v2/models/mnist/versions/1.0/infer"):
+            for size in (0, MAX_BODY + 1):  # as one image, or as several: each route asks
+                assert_refused(requests.post(gateway.url + path, b" " * size, timeout=TIMEOUT), 401, kserve=True)
+        assert predict(gateway, headers={"Content-Encoding": "gzip"}).status_code == 401
         with requests.Session() as kept:  # one connection throughout
 
             def old_key_works() -> bool:

@@ -1,26 +1,36 @@
 """Each limit of the gateway: it fires, and lets ordinary use pass."""
 
 import contextlib
+import json
 import socket
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from mnist_torchserve.contract import TIMEOUT
+import requests
+from classifier.types import MAX_LARGE_BODY
+from mnist_torchserve.contract import MAX_BODY, PIXELS, TIMEOUT
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe, read_properties
 from mnist_torchserve.waiting import wait_until
 from tests.support.fixtures import MakeGateway
-from tests.support.gateway_client import PAYLOAD, assert_error, assert_refused, get_from, parse, predict, talk
+from tests.support.gateway_client import PAYLOAD, ask, assert_error, assert_refused, get_from, parse, predict, talk
 from tests.support.workers import stuck
 
 
-def test_body_limit_is_torchserves(gateway: Gateway) -> None:
-    limit = int(read_properties()["max_request_size"])
-    assert predict(gateway, PAYLOAD.ljust(limit)).status_code == 200
-    refused = predict(gateway, PAYLOAD.ljust(limit + 1))
+def test_body_limits_are_the_handlers_and_torchserves(gateway: Gateway) -> None:
+    assert predict(gateway, PAYLOAD.ljust(MAX_BODY)).status_code == 200
+    refused = predict(gateway, PAYLOAD.ljust(MAX_BODY + 1))
     assert_refused(refused, 413)
+    assert str(MAX_BODY) in refused.json()["message"]
+    limit = int(read_properties()["max_request_size"])
+    assert limit == MAX_LARGE_BODY, "as the handler reads"
+    url = f"{gateway.url}/v1/models/mnist:predict"
+    body = json.dumps({"instances": [[0] * PIXELS]})
+    assert requests.post(url, data=body.ljust(limit), timeout=TIMEOUT).status_code == 200
+    refused = requests.post(url, data=body.ljust(limit + 1), timeout=TIMEOUT)
+    assert_refused(refused, 413, kserve=True)
     assert str(limit) in refused.json()["message"]
 
 
@@ -38,6 +48,8 @@ def test_rate_of_one_address_is_limited(make_gateway: MakeGateway, node: TorchSe
         refused = get_from("127.0.0.5", gateway)
         assert_error(*refused, 429)
         assert int(refused[1]["Retry-After"]) > 0
+        status, _, body = ask(gateway, "GET", "/v2/models/mnist", source_address=("127.0.0.5", 0))
+        assert (status, json.loads(body)["error"]) == (429, json.loads(refused[2])["message"])
         assert get_from("127.0.0.6", gateway)[0] == 200
 
 
@@ -112,7 +124,11 @@ def test_deadline_is_kept_and_requests_in_flight_are_bounded(make_gateway: MakeG
     limits = {"max_requests: 512": "max_requests: 5", "timeout: 5s # the deadline": "timeout: 1s # the deadline"}
     with make_gateway(node, limits=limits).running() as gateway:
         with stuck(node), ThreadPoolExecutor(20) as pool:
-            answers = list(pool.map(lambda _: predict(gateway), range(20)))
+            url = f"{gateway.url}/v2/models/mnist/infer"
+            others = [pool.submit(requests.post, url, data=b"{}", timeout=TIMEOUT) for _ in range(5)]
+            answers = list(pool.map(lambda _: predict(gateway), range(15)))
+        for other in others:
+            assert_refused(other.result(), other.result().status_code, kserve=True)
         statuses = Counter(answer.status_code for answer in answers)
         assert set(statuses) == {503, 504}
         assert 0 < statuses[504] <= 7, "and one more for each thread of Envoy, which sees the others' late"

@@ -1,15 +1,20 @@
 """The gateway from outside: its configuration, its routes and nothing else, and its end."""
 
+import gzip
+import json
 import re
 import sys
 import threading
+import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 import requests
 import yaml
-from mnist_torchserve.contract import TIMEOUT
+from classifier import image_files
+from mnist_torchserve.contract import MAX_BODY, TIMEOUT
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.ports import Address
 from mnist_torchserve.project import ROOT
@@ -32,8 +37,8 @@ def test_configuration_is_valid_and_uses_nothing_unsettled() -> None:
 def test_configuration_as_it_stands_is_for_the_usual_ports() -> None:
     config = yaml.safe_load(TEMPLATE.read_text())["static_resources"]
     ports = re.findall(r"'port_value': (\d+)", str(config))
-    usual = [port for port in ports if port in ("8000", "8001", "8080", "8081")]
-    assert sorted(set(ports)) == sorted(set(usual)) == ["8000", "8001", "8080", "8081"]
+    usual = [port for port in ports if port in ("8000", "8001", "8080", "8081", "7070")]
+    assert sorted(set(ports)) == sorted(set(usual)) == ["7070", "8000", "8001", "8080", "8081"]
 
 
 def test_administration_is_in_no_shared_folder() -> None:
@@ -44,7 +49,8 @@ def test_administration_is_in_no_shared_folder() -> None:
 
 ELSE = ["/predictions/mnist", "/ping", "/models", "/models/mnist", "/metrics", "/api-description"]  # of TorchServe
 ELSE += ["/v1/models/mnist:explain", "/v1/models/other:predict", "/v2/models/other", "/v2/models/mnist/config"]
-ELSE += ["/v2/repository/index", "/invocations", "/workflows"]
+ELSE += ["/v1", "/v2/repository/index", "/v2/models/mnist/versions/2.0/infer", "/v2/models/mnist/versions/1x0/infer"]
+ELSE += ["/invocations", "/workflows", "/v3", "/v1models"]
 ELSE += ["/predict/mnist", "/predict/../models", "/predict/%2e%2e/models", "//models", "/Predict"]
 ELSE += ["/stats", "/config_dump", "/quitquitquit"]  # of Envoy
 
@@ -52,7 +58,7 @@ ELSE += ["/stats", "/config_dump", "/quitquitquit"]  # of Envoy
 @pytest.mark.parametrize("path", ELSE)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_nothing_else_is_reachable(gateway: Gateway, method: str, path: str) -> None:
-    assert_error(*ask(gateway, method, path), 404)
+    assert_error(*ask(gateway, method, path), 404, kserve=path.startswith(("/v1/", "/v2/")) or path in ("/v1", "/v2"))
 
 
 def test_encoded_slash_is_no_way_around(gateway: Gateway) -> None:
@@ -60,9 +66,14 @@ def test_encoded_slash_is_no_way_around(gateway: Gateway) -> None:
     assert_error(*parse(raw), 400)
 
 
-PREDICT = ["/predict", "/v1/models/mnist:predict", "/v2/models/mnist/infer"]
+PREDICT = ["/predict", "/v1/models/mnist:predict", "/v2/models/mnist/infer", "/v2/models/mnist/versions/1.0/infer"]
 ASK = ["/", "/health", "/v1/models", "/v1/models/mnist", "/v2", "/v2/health/live", "/v2/health/ready"]
-ASK += ["/v2/models/mnist", "/v2/models/mnist/ready"]
+ASK += [
+    "/v2/models/mnist",
+    "/v2/models/mnist/ready",
+    "/v2/models/mnist/versions/1.0",
+    "/v2/models/mnist/versions/1.0/ready",
+]
 
 
 @pytest.mark.parametrize("path", PREDICT + ASK)
@@ -73,7 +84,7 @@ def test_each_route_has_one_method(gateway: Gateway, method: str, path: str) -> 
     if method == allowed:
         assert response.status_code in (200, 400)  # an empty body is no payload
     else:
-        assert_refused(response, 405)
+        assert_refused(response, 405, kserve=path.startswith(("/v1/", "/v2/")) or path in ("/v1", "/v2"))
         assert response.headers["Allow"] == allowed
 
 
@@ -86,13 +97,59 @@ def test_query_reaches_neither_model_nor_management(gateway: Gateway) -> None:
 
 
 def test_forms_never_reach_torchserve(gateway: Gateway) -> None:
-    answers = [
-        requests.post(gateway.url + path, data=b"%zz=", headers={"Content-Type": form}, timeout=TIMEOUT)
-        for form in ("application/x-www-form-urlencoded", "Multipart/Form-Data; boundary=x")
-        for path in PREDICT
-    ]
-    for answer in answers:
-        assert_refused(answer, 415)
+    for form in ("application/x-www-form-urlencoded", "Multipart/Form-Data; boundary=x"):
+        for path in PREDICT:
+            headers = {"Content-Type": form, "describe": "True"}
+            answer = requests.post(gateway.url + path, data=b"%zz=", headers=headers, timeout=TIMEOUT)
+            assert_refused(answer, 415, kserve=path != "/predict")
+            for media_type in ("application/json", "application/octet-stream", *image_files.MEDIA_TYPES):
+                assert media_type in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"), [(b"GET / HTTP/1.0", 200), (b"GET /health HTTP/1.0", 200), (b"OPTIONS / HTTP/1.0", 405)]
+)
+def test_http_1_0_is_spoken_with_old_clients(gateway: Gateway, head: bytes, status: int) -> None:
+    """As nginx, HAProxy's checks and `ab` speak it, without a Host and with the connection closed at the end."""
+    assert parse(talk(gateway, head + b"\r\n\r\n"))[0] == status
+
+
+def test_http_1_0_predicts(gateway: Gateway) -> None:
+    head = b"POST /predict HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(PAYLOAD)
+    for more in (b"", b"Host: x\r\n", b"Connection: close\r\n"):
+        status, headers, body = parse(talk(gateway, head + more + b"\r\n", PAYLOAD.encode()))
+        assert (status, json.loads(body)) == (200, predict(gateway).json())
+        assert int(headers["Content-Length"]) == len(body)
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_payload_is_read(gateway: Gateway, encoding: str, compress: Callable[[bytes], bytes]) -> None:
+    for sent in (encoding, encoding.upper()):
+        answer = predict(gateway, compress(PAYLOAD.encode()), headers={"Content-Encoding": sent})
+        assert (answer.status_code, answer.json()) == (200, predict(gateway).json())
+    plain = predict(gateway, headers={"Content-Encoding": "identity"})
+    assert plain.json() == predict(gateway).json()
+    levels = {"Content-Encoding": encoding, "Content-Type": "application/octet-stream"}
+    assert predict(gateway, compress(bytes(784)), headers=levels).status_code == 200
+
+
+def test_bomb_costs_nothing(gateway: Gateway) -> None:
+    bomb = gzip.compress(b" " * 2**26)
+    assert 60_000 < len(bomb) < MAX_BODY
+    processes = [*gateway.family()]
+    before = sum(process.memory_info().rss for process in processes)
+    with ThreadPoolExecutor(32) as pool:
+        headers = {"Content-Encoding": "gzip"}
+        for refused in pool.map(lambda _: predict(gateway, bomb, headers=headers), range(64)):
+            assert_refused(refused, 413)
+    assert sum(process.memory_info().rss for process in processes) - before < 2**25
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "x-gzip", "gzip, gzip", "chunked"])
+def test_other_encoding_is_told_those_that_are_read(gateway: Gateway, encoding: str) -> None:
+    refused = predict(gateway, headers={"Content-Encoding": encoding})
+    assert_refused(refused, 415)
+    assert "`Content-Encoding` but gzip or deflate" in refused.json()["message"]
 
 
 def test_end_waits_for_what_was_begun(make_gateway: MakeGateway, node: TorchServe) -> None:

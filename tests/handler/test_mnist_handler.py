@@ -1,7 +1,9 @@
 """The handler inside TorchServe's own Python: requests and answers in its real message format, without Java."""
 
+import gzip
 import json
 import shutil
+import zlib
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from classifier.types import CLASSES, Probabilities
 from mnist_torchserve.contract import BAD_INPUTS
 from tests.support import oracle
 from tests.support.fixtures import Sample
-from tests.support.worker import Worker, request
+from tests.support.worker import Worker, describe, form, request
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +60,36 @@ def test_client_header_spoils_no_batch(worker: Worker, sample: Sample, header: s
 
 def test_form_and_header_named_body_are_refused(worker: Worker, sample: Sample) -> None:
     body = json.dumps({"data": sample[0][0].tolist()}).encode()
-    answers = worker.predict(request(None), request(body, body="text"), request(body))
+    answers = worker.predict(form(data=body), request(body, body="text"), request(body))
     assert [status for status, _, _ in answers] == [415, 415, 200]
 
 
+@pytest.mark.parametrize("name", ["content-encoding", "Content-Encoding"])
+def test_compressed_body_is_read_as_its_header_says(worker: Worker, sample: Sample, name: str) -> None:
+    body = json.dumps({"data": sample[0][0].tolist()}).encode()
+    several = gzip.compress(json.dumps({"instances": sample[0][:16].tolist()}).encode())
+    plain, *answers = worker.predict(
+        request(body),
+        request(gzip.compress(body), **{name: "gzip"}),
+        request(zlib.compress(body), **{name: "Deflate"}),
+        request(body, **{name: "gzip"}),  # which it is not
+        request(gzip.compress(body)),
+        request(gzip.compress(body), **{name: "br"}),
+        request(several, **{name: "gzip"}),
+        request(several, **{name: "gzip", "x-one-image": "true"}),
+    )
+    assert [status for status, _, _ in answers] == [200, 200, 200, 400, 415, 200, 413]
+    assert [answer for _, _, answer in answers[:3]] == [plain[2]] * 3
+
+
+def test_client_gets_no_description(worker: Worker) -> None:
+    for headers in ({}, {"describe": "True"}):
+        [(status, _, error)] = worker.predict(request(None, **headers))
+        assert (status, error["code"]) == (400, 400)
+
+
 def test_management_api_gets_the_description(worker: Worker) -> None:
-    [(status, _, description)] = worker.predict(request(None, describe="True"))
+    [(status, _, description)] = worker.predict(describe())
     assert status == 200
     assert description["name"] == "mnist"
     assert description["version"] == "1.0"

@@ -1,5 +1,6 @@
 """The wall around each request: whatever is raised on its way ends in its own answer, whichever function raises it."""
 
+import gzip
 import json
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from classifier import batch, payload, protocols, runtime, telemetry
 from mnist_torchserve.contract import PIXELS, blank
-from tests.support.worker import Answer, Worker, request
+from tests.support.worker import Answer, Worker, form, request
 
 GOOD = request(json.dumps(blank(0.5)).encode())
 SEVERAL = {"instances": [[0.5] * PIXELS, [[0.5] * 28] * 28, [7], "seven", {"data": [9] * PIXELS}]}
@@ -26,7 +27,11 @@ ODD = {
     "half a document": request(b'{"data": [NaN'),
     "picture": request(b"\x89PNG\r\n\x1a\n", "image/png"),
     "text": request(b"", "text/plain"),
-    "form": request(None),
+    "form": form(data=b"1"),
+    "nothing": request(None),
+    "gzip": request(gzip.compress(json.dumps(blank()).encode()), **{"content-encoding": "gzip"}),
+    "no gzip": request(b"\x1f\x8b", **{"content-encoding": "gzip"}),
+    "large": request(json.dumps({"instances": [[0.123456789] * PIXELS] * 9}).encode()),
 }
 OURS = ("/handler/mnist_handler.py", "/handler/classifier/")
 # The wall itself, and what makes a refusal: these must hold.

@@ -1,57 +1,22 @@
 """TorchServe's gRPC, asked by a client that is made from TorchServe's own proto."""
 
-import importlib
 import json
-import subprocess
-import sys
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
-import ts
 from mnist_torchserve.client import digits
-from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.service import TorchServe
 from tests.support.fixtures import Sample
+from tests.support.grpc_client import GrpcClient
 from tests.support.pictures import saved
-
-
-class GrpcClient:
-    """TorchServe's inference API by gRPC, made from the proto in TorchServe's own jar."""
-
-    def __init__(self, address: str, folder: Path) -> None:
-        with zipfile.ZipFile(Path(ts.__file__).parent / "frontend" / "model-server.jar") as jar:
-            for name in ("proto/inference.proto", "google/rpc/status.proto"):
-                jar.extract(name, folder)
-        command = [sys.executable, "-m", "grpc_tools.protoc", "-Iproto", "-I.", "--python_out=.", "--grpc_python_out=."]
-        subprocess.run([*command, "proto/inference.proto", "google/rpc/status.proto"], cwd=folder, check=True)
-        self.channel = grpc.insecure_channel(address)
-        self._messages = importlib.import_module("inference_pb2")
-        self._stub = importlib.import_module("inference_pb2_grpc").InferenceAPIsServiceStub(self.channel)
-
-    def predict(self, **fields: bytes) -> Any:
-        """The answer's document."""
-        return json.loads(self._stub.Predictions(self._request(fields), timeout=TIMEOUT).prediction)
-
-    def stream(self, **fields: bytes) -> list[Any]:
-        """The documents of an answer in pieces."""
-        pieces = self._stub.StreamPredictions(self._request(fields), timeout=TIMEOUT)
-        return [json.loads(piece.prediction) for piece in pieces]
-
-    def _request(self, fields: dict[str, bytes]) -> Any:
-        return self._messages.PredictionsRequest(model_name="mnist", input=fields)
 
 
 @pytest.fixture(scope="module")
 def grpc_api(node: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GrpcClient]:
-    _, _, _, (_, port), _ = node.addresses
     folder = tmp_path_factory.mktemp("proto")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        stub = GrpcClient(f"127.0.0.1:{port}", folder)
+        stub = GrpcClient(str(node.grpc_address), folder)
         with stub.channel:
             yield stub
 

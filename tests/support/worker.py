@@ -33,10 +33,24 @@ class Worker:
 
 
 def request(body: bytes | None, /, media_type: str = "application/json", **headers: str) -> dict[str, Any]:
-    """A request as TorchServe's message reader hands it over."""
+    """A request as TorchServe's message reader hands it over; without a body it is a form without fields."""
     parameters = [] if body is None else [{"name": "body", "contentType": media_type, "value": bytearray(body)}]
-    every = {"explain": "False", **headers}  # TorchServe adds the first to what comes by REST
-    pairs = [{"name": name.encode(), "value": value.encode()} for name, value in every.items()]
+    return _message(parameters, {"explain": "False", **headers})  # TorchServe adds the first to what comes by REST
+
+
+def form(**fields: bytes) -> dict[str, Any]:
+    """A form, which TorchServe takes apart."""
+    parameters = [{"name": name, "contentType": "", "value": bytearray(value)} for name, value in fields.items()]
+    return _message(parameters, {"explain": "False"})
+
+
+def describe() -> dict[str, Any]:
+    """What the management API asks."""
+    return _message([], {"describe": "True"})
+
+
+def _message(parameters: list[dict[str, Any]], headers: dict[str, str]) -> dict[str, Any]:
+    pairs = [{"name": name.encode(), "value": value.encode()} for name, value in headers.items()]
     return {"requestId": b"id", "headers": pairs, "parameters": parameters}
 
 

@@ -137,24 +137,22 @@ def _values(tensor: _Input, rest: bytes) -> NDArray[Any]:
     if shape[1:] not in _IMAGE_SHAPES or not 1 <= shape[0] <= MAX_IMAGES:
         expected = f"the shape [n, {PIXELS}] or [n, {SIDE}, {SIDE}] with n from 1 to {MAX_IMAGES}"
         raise Refusal("length", f"Expected {expected}, got {quote(tensor.shape)} - at `$.inputs[0].shape`.")
-    values = _from_bytes(tensor, rest) if tensor.data is None else _from_json(tensor, tensor.data, rest)
-    if values.size != shape[0] * PIXELS:
-        expected = f"{shape[0] * PIXELS} values, as `shape` says"
-        raise Refusal("length", f"Expected {expected}, got {values.size} - at `{_DATA}`.")
-    return values
+    count = shape[0] * PIXELS
+    return _from_bytes(tensor, rest, count) if tensor.data is None else _from_json(tensor, tensor.data, rest, count)
 
 
-def _from_json(tensor: _Input, data: list[Any], rest: bytes) -> NDArray[Any]:
+def _from_json(tensor: _Input, data: list[Any], rest: bytes, count: int) -> NDArray[Any]:
     if rest.strip():
         raise Refusal(
             "malformed", f"Expected nothing behind the JSON, got {len(rest)} bytes. Leave out `data` or them."
         )
     while data and isinstance(data[0], list):
         data = list(chain.from_iterable(convert(data, list[list[Any]], _DATA)))
+    _require_count(len(data), count)
     return np.array(convert(data, _NUMBERS[tensor.datatype], _DATA))
 
 
-def _from_bytes(tensor: _Input, rest: bytes) -> NDArray[Any]:
+def _from_bytes(tensor: _Input, rest: bytes, count: int) -> NDArray[Any]:
     size = tensor.parameters.binary_data_size if tensor.parameters else None
     if size is None:
         raise Refusal("type", "Object missing required field `data` - at `$.inputs[0]`.")
@@ -162,4 +160,10 @@ def _from_bytes(tensor: _Input, rest: bytes) -> NDArray[Any]:
     if size != len(rest) or size % dtype.itemsize:
         expected = f"`binary_data_size`, {quote(size)}, whole {tensor.datatype} bytes behind the JSON"
         raise Refusal("length", f"Expected {expected}, got {len(rest)} - in the body.")
+    _require_count(size // dtype.itemsize, count)
     return np.frombuffer(rest, dtype)
+
+
+def _require_count(found: int, count: int) -> None:
+    if found != count:
+        raise Refusal("length", f"Expected {count} values, as `shape` says, got {found} - at `{_DATA}`.")

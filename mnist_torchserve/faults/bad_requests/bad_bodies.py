@@ -105,14 +105,38 @@ def _no_json(dice: Random) -> Draft:
     return Draft(dice.choice([b"", cut, noise, body + b"x", body.replace(b",", b";", 1), b"data=0.5", *HOSTILE]))
 
 
-@KINDS.add("a compressed body", {400})
+def _compress(plain: bytes, dice: Random) -> tuple[bytes, list[bytes]]:
+    """A body, and the header that tells how it is compressed."""
+    if dice.random() < 0.5:
+        return gzip.compress(plain, 1, mtime=0), [b"Content-Encoding: gzip"]
+    return zlib.compress(plain, 1), [b"Content-Encoding: deflate"]
+
+
+@KINDS.add("a compressed body", {200})
 def _compressed(dice: Random) -> Draft:
-    plain = dice.choice([good_json(dice).body, b" " * 10_000_000])
-    name, body = dice.choice([(b"gzip", gzip.compress(plain, 1, mtime=0)), (b"deflate", zlib.compress(plain, 1))])
-    return Draft(body, headers=dice.choice([[], [b"Content-Encoding: " + name]]))
+    draft = good_json(dice)
+    body, headers = _compress(draft.body, dice)
+    return replace(draft, body=body, headers=headers)
 
 
-@KINDS.add("called compressed, and is not", {200})
+@KINDS.add("a compressed body without its header", {400})
+def _secretly_compressed(dice: Random) -> Draft:
+    return Draft(_compress(good_json(dice).body, dice)[0])
+
+
+@KINDS.add("half of a compressed body", {400})
+def _half_compressed(dice: Random) -> Draft:
+    body, headers = _compress(good_json(dice).body, dice)
+    return Draft(body[: dice.randrange(2, len(body))], headers=headers)
+
+
+@KINDS.add("a small body that is large once decompressed", {413})
+def _bomb(dice: Random) -> Draft:
+    body, headers = _compress(b" " * 10_000_000, dice)
+    return Draft(body, headers=headers)
+
+
+@KINDS.add("called compressed, and is not", {200, 415}, {200})
 def _not_compressed(dice: Random) -> Draft:
     codings = [b"gzip", b"br", b"deflate", b"identity", b"x" * 500]
     return replace(good_json(dice), headers=[b"Content-Encoding: " + dice.choice(codings)])
