@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 OLDEST = 17  # that TorchServe 0.12.0 is documented for
-QUICK = 21  # from here on none is brought: docs/benchmarks.md says what 25 is worth against 17
+QUICK = 21  # from here on none is brought: docs/installation.md says what 25 is worth against 17
 
 
 class JavaError(Exception):
