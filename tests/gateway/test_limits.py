@@ -1,6 +1,7 @@
 """Each limit of the gateway: it fires, and lets ordinary use pass."""
 
 import contextlib
+import http.client
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -31,23 +32,51 @@ def test_a_thousand_requests_at_once_are_answered(gateway: Gateway) -> None:
         assert [answer.status_code for answer in answers] == [200] * 1000
 
 
+Answer = tuple[int, http.client.HTTPMessage, bytes]
+
+
+def first_refused(ask: Callable[[], Answer]) -> Answer:
+    """The first answer that is no 200; the one before it was."""
+    assert ask()[0] == 200
+    return next(answer for answer in (ask() for _ in range(90)) if answer[0] != 200)
+
+
 def test_rate_of_one_address_is_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
-    limits = {"max_tokens: 4000, tokens_per_fill: 200, fill_interval: 0.1s": "max_tokens: 40, fill_interval: 3600s"}
-    with make_gateway(node, limits=limits).running() as gateway:
-        assert [get_from("127.0.0.5", gateway)[0] for _ in range(40)] == [200] * 40
-        refused = get_from("127.0.0.5", gateway)
+    with make_gateway(node, rate_limit_client=1, rate_limit_all=1_000).running() as gateway:
+        refused = first_refused(lambda: get_from("127.0.0.5", gateway))
         assert_error(*refused, 429)
         assert int(refused[1]["Retry-After"]) > 0
         assert get_from("127.0.0.6", gateway)[0] == 200
 
 
 def test_rate_of_all_together_is_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
-    limits = {"max_tokens: 10000, tokens_per_fill: 1000, fill_interval: 0.1s": "max_tokens: 60, fill_interval: 3600s"}
-    with make_gateway(node, limits=limits).running() as gateway:
-        statuses = [get_from(f"127.0.1.{number}", gateway)[0] for number in range(1, 62)]
-    assert statuses[0] == 200
-    assert statuses[-1] == 429
-    assert statuses == sorted(statuses)
+    addresses = (f"127.0.1.{number}" for number in range(1, 100))
+    with make_gateway(node, rate_limit_client=1_000, rate_limit_all=3).running() as gateway:
+        refused = first_refused(lambda: get_from(next(addresses), gateway))
+        assert_error(*refused, 429)
+
+
+def test_client_behind_a_trusted_proxy_has_a_limit_of_its_own(make_gateway: MakeGateway, node: TorchServe) -> None:
+    with make_gateway(node, rate_limit_client=1, trusted_proxies=1).running() as gateway, gateway.session() as session:
+
+        def ask(client: str) -> int:
+            headers = {"X-Forwarded-For": client}
+            return session.get(f"{gateway.url}/health", headers=headers, timeout=TIMEOUT).status_code
+
+        wait_until(lambda: ask("192.0.2.1") == 429, TIMEOUT)
+        assert ask("192.0.2.2") == 200
+        assert ask("192.0.2.1, 192.0.2.3") == 200, "the last address is the one that the proxy has seen"
+
+
+def test_client_without_a_proxy_is_not_believed(make_gateway: MakeGateway, node: TorchServe) -> None:
+    clients = (f"192.0.2.{number}" for number in range(1, 100))
+    with make_gateway(node, rate_limit_client=1).running() as gateway, gateway.session() as session:
+
+        def ask() -> int:
+            headers = {"X-Forwarded-For": next(clients)}
+            return session.get(f"{gateway.url}/health", headers=headers, timeout=TIMEOUT).status_code
+
+        wait_until(lambda: ask() == 429, TIMEOUT)
 
 
 def test_connections_are_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
