@@ -11,6 +11,7 @@ from mnist_torchserve.project import ROOT
 from tests.support import environments
 
 CPU, CUDA, LOCUST = "requirements-cpu.txt", "requirements-cuda.txt", "requirements-locust.txt"
+TORCHSERVE, GATEWAY = "requirements-torchserve.txt", "requirements-gateway.txt"
 
 
 def entries(lock: str) -> list[tuple[Requirement, list[str]]]:
@@ -26,7 +27,7 @@ def locked(lock: str = "requirements.txt") -> set[tuple[str, str]]:
     return {(canonicalize_name(each.name), str(each.specifier)) for each in here}
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", CPU, CUDA, LOCUST])
+@pytest.mark.parametrize("lock", ["requirements.txt", CPU, CUDA, LOCUST, TORCHSERVE, GATEWAY])
 def test_every_package_has_one_version_and_hashes(lock: str) -> None:
     for requirement, hashes in entries(lock):
         assert re.fullmatch(r"==[\w.+]+", str(requirement.specifier)), requirement
@@ -57,12 +58,20 @@ def test_what_only_cuda_needs_has_its_own_lock() -> None:
     assert shared <= locked()
 
 
-def test_locust_alone_is_a_part_of_the_lock_with_all_that_it_requires() -> None:
+@pytest.mark.parametrize(
+    ("lock", "asked"),
+    [
+        (LOCUST, "locust"),
+        (TORCHSERVE, f"{environments.PROJECT}[serving]"),
+        (GATEWAY, f"{environments.PROJECT}[gateway]"),
+    ],
+)
+def test_part_of_the_lock_has_all_that_it_requires(lock: str, asked: str) -> None:
     whole = {(each.name, str(each.specifier)): hashes for each, hashes in entries("requirements.txt")}
-    part = {(each.name, str(each.specifier)): hashes for each, hashes in entries(LOCUST)}
+    part = {(each.name, str(each.specifier)): hashes for each, hashes in entries(lock)}
     assert {entry: whole.get(entry) for entry in part} == part
-    required = environments.requirements(Requirement("locust"))
-    assert {canonicalize_name(each.name) for each in required} <= {name for name, _ in locked(LOCUST)}
+    required = environments.requirements(Requirement(asked))
+    assert {canonicalize_name(each.name) for each in required} <= {name for name, _ in locked(lock)}
 
 
 def test_torch_has_one_version_in_all_locks() -> None:
