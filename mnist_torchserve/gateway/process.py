@@ -223,10 +223,8 @@ class Gateway(Daemon):
     def _launch(self, temporary: str) -> psutil.Process:
         shutil.rmtree(self._configuration, ignore_errors=True)
         self._configuration.mkdir(parents=True, mode=0o700)
-        accesses = None
         if self._output is None:
             self.access_log.touch()
-            accesses = self._log_of(self.access_log.name)
         self._configure(self.settings, self.nodes, Path(temporary))
         # A connection is a file to the system, whose usual limit of 1,024 would come before Envoy's own.
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -236,6 +234,7 @@ class Gateway(Daemon):
         command = [_program(), "-c", str(self._configuration / "envoy.yaml"), "--concurrency", str(self.threads)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "500"]
         command += ["--drain-time-s", f"{DRAIN_TIME:.0f}", "--drain-strategy", "immediate"]
+        accesses = self._log_of(self.access_log.name) if self._output is None else None  # standard output as it is
         log = self._log_of(self._log.name)
         self._envoy = subprocess.Popen(
             command,
