@@ -46,6 +46,8 @@ def main() -> int:
     except (ServiceError, OSError) as error:
         say("ERROR", str(error))
         return 1
+    except KeyboardInterrupt:  # before there is anything to end
+        return 0
     finally:
         os.close(output)
         relay.join(1)
@@ -109,10 +111,17 @@ def relay_lines(source: int, name: str) -> None:
     """Print what comes from a file descriptor, each line that is no JSON object as the message of one."""
     with open(source, errors="replace") as lines:
         for line in lines:
-            if line.startswith("{"):
-                print(line, end="", flush=True)
+            if _is_object(line):
+                print(line.rstrip("\n"), flush=True)
             elif line.strip():
                 say("INFO", line.rstrip(), name)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def say(level: str, message: str, logger: str = "container") -> None:
