@@ -6,10 +6,15 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import yaml
 from mnist_torchserve.contract import TIMEOUT
 from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.gateway.configuration import TEMPLATE, derive
+from mnist_torchserve.gateway.settings import load
+from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe, read_properties
 from mnist_torchserve.waiting import wait_until
 from tests.support.fixtures import MakeGateway
@@ -30,6 +35,30 @@ def test_a_thousand_requests_at_once_are_answered(gateway: Gateway) -> None:
         sessions = [stack.enter_context(gateway.session()) for _ in range(50)]
         answers = pool.map(lambda session: predict(gateway, session=session), sessions * 20)
         assert [answer.status_code for answer in answers] == [200] * 1000
+
+
+def test_rates_of_the_template_are_the_usual_ones_of_the_settings() -> None:
+    """So that `envoy -c deploy/gateway/envoy.yaml` by hand has the same limits."""
+    as_it_stands = yaml.safe_load(TEMPLATE.read_text())
+    settings = load(ROOT / "deploy" / "gateway" / "settings.toml")
+    derived = derive(TEMPLATE, settings, [], Path("admin"))
+    for config in (as_it_stands, derived):
+        config["manager"] = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][-1][
+            "typed_config"
+        ]
+    assert derived["manager"]["http_filters"][0] == as_it_stands["manager"]["http_filters"][0]
+    assert derived["manager"]["xff_num_trusted_hops"] == as_it_stands["manager"]["xff_num_trusted_hops"] == 0
+
+
+@pytest.mark.parametrize(("rate", "bucket"), [(40, (80, 4, "0.1s")), (15, (30, 15, "1s")), (1, (2, 1, "1s"))])
+def test_rate_that_is_no_multiple_of_ten_is_filled_once_a_second(
+    rate: int, bucket: tuple[int, int, str], tmp_path: Path
+) -> None:
+    (tmp_path / "settings.toml").write_text(f"rate_limit_client = {rate}\n")
+    config = derive(TEMPLATE, load(tmp_path / "settings.toml"), [], Path("admin"))
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][-1]["typed_config"]
+    [client] = manager["http_filters"][0]["typed_config"]["descriptors"]
+    assert tuple(client["token_bucket"].values()) == bucket
 
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
