@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import classifier
-from classifier import batch, cache, images, runtime, telemetry, transport
+from classifier import batch, cache, image_files, runtime, telemetry, transport
 from classifier.types import CLASSES, PIXELS, SIDE, Model, Request, Response
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
@@ -151,8 +151,9 @@ class MnistHandler:
                     f"{PIXELS} bytes: uint8, 0 to 255",
                     f"{PIXELS * 4} bytes: little-endian float32, 0 to 1",
                 ],
-                "image/png": f"one picture of at most {images.MAX_PIXELS:,} pixels, of a digit in any place and size",
+                "image/png": f"one picture of at most {image_files.MAX_PIXELS:,} pixels, a digit in any place and size",
                 "image/jpeg": "likewise",
+                "image/webp": "likewise",
             },
             "output": {"prediction": "0 to 9", "confidence": "probability of that digit, 0 to 1"},
             "model": self._runtime.metadata,
@@ -185,8 +186,9 @@ def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
     """A request's body, and its media type as TorchServe notes it beside the body; gRPC has none."""
     note = context.get_request_header(index, "body")
     media_type = note["content-type"] if isinstance(note, dict) else None
+    details = fields.get("details") in (b"true", "true")  # of the query; the body, which comes behind, hides one there
     if media_type:
-        return Request(fields["body"], str(media_type))
+        return Request(fields["body"], str(media_type), details)
     # TorchServe gives every request of REST the header `explain`.
     if context.get_request_header(index, "explain") is None:
         # Without these words TorchServe breaks off a StreamPredictions, and the worker with it.
@@ -194,6 +196,6 @@ def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
         if body := fields.get("body") or fields.get("data"):
             return Request(body, "")
     if media_type is not None:
-        return Request(fields["body"], "")
+        return Request(fields["body"], "", details)
     # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
     return Request(b"", "a form" if note is None else "a request with a header named body")

@@ -17,7 +17,7 @@ from . import log_keeper
 from .ports import Address
 from .state_file import StateFile, end_started_with
 
-LOG_TIMEOUT = 2.0  # s until the last words of a process that has ended are in its log
+LOG_TIMEOUT = 10.0  # s until the last words of a process that has ended are in its log
 SHORT = 60  # characters of a folder's path; a socket's has at most 107, of which the name in it takes some 40
 # What a JVM says before it does anything, in vain or not.
 _NO_ERROR = re.compile(r"(?i)warning|.* warning:|picked up |nvidia-smi |$")

@@ -6,7 +6,7 @@ Which reader takes a request is decided once, by its media type and, if it is JS
 
     application/json, none   `data`: payload; else `instances`: protocols.v1; else `inputs`: protocols.v2
     application/octet-stream 784 or 3,136 bytes: payload; else JSON with `inputs` and binary tensors: protocols.v2
-    image/png, image/jpeg    images
+    image/png, jpeg, webp    images
     any other                415
 
 A request's first image has the row of the request, its others follow behind the rows of all requests.
@@ -21,10 +21,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from . import images, json_document, payload
+from . import image_files, images, json_document, payload
 from .json_document import Document
 from .protocols import Images, v1, v2
-from .types import PIXELS, Model, Outcome, Pixels, Probabilities, Refusal, Request, Response, predictions, quote
+from .types import (
+    PIXELS,
+    Model,
+    Outcome,
+    Pixels,
+    Prediction,
+    Probabilities,
+    Refusal,
+    Request,
+    Response,
+    predictions,
+    quote,
+)
 
 _HERE = str(Path(__file__).parent)
 
@@ -43,6 +55,8 @@ class Batch(NamedTuple):
     pixels: Pixels  # (n + m, 784); the row of a refusal is zeros, so that it cannot reach its neighbours
     refusals: dict[int, Refusal]  # by row
     groups: dict[int, Group]  # by request
+    detailed: frozenset[int]  # the requests of one image that want to know more
+    model: Model
 
     def responses(self, probabilities: Probabilities) -> list[Response]:
         """What the requests get, given the model's probabilities (n + m, 10)."""
@@ -55,6 +69,9 @@ class Batch(NamedTuple):
                 if index in self.groups:
                     rows, images = self.groups[index]
                     responses.append(images.respond([outcomes[row] for row in rows]))
+                elif index in self.detailed and isinstance(outcome, Prediction):
+                    details = outcome.encode_details(probabilities[index], self.pixels[index], self.model)
+                    responses.append(Response(outcome.status, details))
                 else:
                     responses.append(Response(outcome.status, outcome.encode()))
             except Exception as error:
@@ -67,7 +84,7 @@ def read(requests: Sequence[Request], model: Model) -> Batch:
 
     Args:
         requests: n of them.
-        model: what V2's answers call the model.
+        model: what V2's answers, and details, call the model.
     """
     pixels = np.empty((len(requests), PIXELS), np.float32)
     refusals: dict[int, Refusal] = {}
@@ -77,11 +94,12 @@ def read(requests: Sequence[Request], model: Model) -> Batch:
             try:
                 found = _read(request, pixels[index], model)
             except Exception as error:
-                refusals[index] = error if isinstance(error, Refusal) else _internal(error)
+                refusals[index] = _advised(error, request.body) if isinstance(error, Refusal) else _internal(error)
                 pixels[index] = 0
             else:
                 if found is not None:
-                    several[index] = found
+                    advised = {image: _advised(refusal, request.body) for image, refusal in found.refusals.items()}
+                    several[index] = found._replace(refusals=advised)
                     pixels[index] = found.pixels[0]
     refusals |= payload.refuse_out_of_range(pixels, lambda _: "$.data")
     groups = _groups(several, len(requests))
@@ -89,7 +107,8 @@ def read(requests: Sequence[Request], model: Model) -> Batch:
         refusals |= {group.rows[position]: refusal for position, refusal in group.images.refusals.items()}
     if groups:
         pixels = np.concatenate([pixels, *(images.pixels[1:] for images in several.values())])
-    return Batch(len(requests), pixels, refusals, groups)
+    detailed = frozenset(index for index, request in enumerate(requests) if request.details)
+    return Batch(len(requests), pixels, refusals, groups, detailed, model)
 
 
 def failure(error: Exception) -> Response:
@@ -108,6 +127,12 @@ def _internal(error: Exception) -> Refusal:
     )
 
 
+def _advised(refusal: Refusal, body: bytes) -> Refusal:
+    """A refusal that says, where a picture is in the body, how to send it."""
+    advice = image_files.advice(body)
+    return Refusal(refusal.reason, f"{refusal} {advice}") if advice and advice not in str(refusal) else refusal
+
+
 def _groups(several: dict[int, Images], end: int) -> dict[int, Group]:
     """Give the images of each request their rows; those behind the first begin at `end`."""
     groups = {}
@@ -123,12 +148,12 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
     Raises:
         Refusal: there is no image.
     """
-    body, media_type = request
+    body, media_type, _ = request
     if media_type not in ("application/json", ""):
         media_type = media_type.partition(";")[0].strip().lower()
     if media_type in ("application/json", ""):
         # gRPC has no media types, but a picture tells by itself what it is.
-        if not media_type and images.is_image(body):
+        if not media_type and image_files.is_image(body):
             row[:] = images.read(body)
             return None
         body = bytes(body).removeprefix(json_document.BYTE_ORDER_MARK)
@@ -137,13 +162,14 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
         if not payload.is_bytes(body) and (tensors := _binary_tensors(bytes(body))) is not None:
             return v2.read(tensors, model)
         payload.read_bytes(body, row)
-    elif media_type in images.MEDIA_TYPES:
+    elif media_type in image_files.MEDIA_TYPES:
         row[:] = images.read(body)
     else:
         raise Refusal(
             "media_type",
             f"Expected the header `Content-Type: application/json` (or application/octet-stream, "
-            f"image/png, image/jpeg), got {quote(media_type)}. {json_document.SHAPE}",
+            f"image/png, image/jpeg, image/webp), got {quote(media_type)}. "
+            f"{image_files.HOW_TO_SEND if 'form' in media_type else json_document.SHAPE}",
         )
     return None
 

@@ -15,7 +15,7 @@ class ResponseCache:
 
     Args:
         respond: responds to a batch of requests.
-        size: responses to remember, some 200 bytes each; the one used longest ago goes first.
+        size: responses to remember, some 200 bytes each, or 4 KiB with details; the one used longest ago goes first.
     """
 
     def __init__(self, respond: Respond, size: int) -> None:
@@ -41,4 +41,4 @@ class ResponseCache:
 
 
 def _digest(request: Request) -> bytes:
-    return blake2b(request.body, digest_size=16).digest() + request.media_type.encode()
+    return blake2b(request.body, digest_size=16).digest() + bytes([request.details]) + request.media_type.encode()

@@ -43,6 +43,7 @@ class Request(NamedTuple):
 
     body: bytes
     media_type: str
+    details: bool = False  # whether the answer is to tell more
 
 
 class Response(NamedTuple):
@@ -66,6 +67,15 @@ class Prediction(NamedTuple):
     def encode(self) -> bytes:
         """As JSON; six decimals are what float32 holds."""
         return b'{"prediction": %d, "confidence": %.6f}' % self
+
+    def encode_details(self, probabilities: NDArray[np.float32], pixels: NDArray[np.float32], model: Model) -> bytes:
+        """As JSON, with the probability of each digit (10,), what the model saw (784,) as 0 to 255, and the model."""
+        more = {
+            "probabilities": np.round(probabilities.astype(float), 6).tolist(),
+            "pixels": np.rint(pixels * 255).astype(int).tolist(),
+            "model": model._asdict(),
+        }
+        return self.encode()[:-1] + b", " + msgspec.json.encode(more)[1:]
 
 
 def quote(value: object) -> str:

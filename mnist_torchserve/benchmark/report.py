@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from mnist_torchserve import machine
 from mnist_torchserve.markdown import table
+from mnist_torchserve.service import java
 from .measurement import CONNECTIONS, FASTAPI, FORWARD_SIZES, GATEWAY, OURS, PLAIN, ROWS, UNBATCHED, Measurement
 
 
@@ -54,9 +55,10 @@ def markdown(figures: Measurement, command: str, date: str) -> str:
     """The whole page but for its profile, which is written by hand."""
     share = figures.median(OURS, 64, "throughput") / figures.in_process
     parts = [
-        f"Measured on {date} by `{command}` on {machine.description()}; the load generator, wrk with one thread, runs "
-        "on the same cores. Every payload of a run is another digit, written with all the digits of its floats. "
-        "Medians of the rounds, their least and greatest in brackets; each ratio is of figures of the same round.",
+        f"Measured on {date} by `{command}` on {machine.description()}, with Java {java.version(Path(java.home()))}; "
+        "the load generator, wrk with one thread, runs on the same cores. Every payload of a run is another digit, "
+        "written with all the digits of its floats. Medians of the rounds, their least and greatest in brackets; each "
+        "ratio is of figures of the same round.",
         "## Targets",
         table(["", "target", "measured", ""], [goal.cells() for goal in goals(figures)]),
         "## Servers",

@@ -1,17 +1,21 @@
 """Files that hold digits, read as the service itself reads them.
 
-file ── PNG, JPEG, JSON: batch.read; .npy: NumPy ──> images (784,), or why there is none
+file ── PNG, JPEG, WebP, JSON: batch.read; .npy: NumPy ──> images (784,), or why there is none
 """
 
 import io
+import warnings
+from contextlib import suppress
 
 import numpy as np
-from classifier import batch, images
+from PIL import Image, ImageOps
+from classifier import batch, image_files
 from classifier.payload import refuse_out_of_range
 from classifier.types import PIXELS, SIDE, Model, Pixels, Refusal, Request
 
 _NUMPY = b"\x93NUMPY"
 _SHAPES = ((PIXELS,), (SIDE, SIDE))
+_LONGER_SIDE = 640  # pixels, of a photograph that is made smaller
 
 
 def read(content: bytes) -> list[Pixels | Refusal]:
@@ -19,10 +23,27 @@ def read(content: bytes) -> list[Pixels | Refusal]:
     if content.startswith(_NUMPY):
         pixels, refusals = _array(content)
     else:
-        media_type = "image/png" if images.is_image(content) else "application/json"
+        media_type = "image/png" if image_files.is_image(content) else "application/json"
         found = batch.read([Request(content, media_type)], Model("", ""))
         pixels, refusals = found.pixels, found.refusals
     return [refusals.get(row, image) for row, image in enumerate(pixels)]
+
+
+def smaller(content: bytes) -> tuple[bytes, str]:
+    """A picture with more pixels than a service reads, made smaller, and a note that says so; all else as it is."""
+    if not image_files.is_image(content):
+        return content, ""
+    with suppress(Exception), warnings.catch_warnings(action="ignore"):  # damage is told by whoever reads it
+        photograph = Image.open(io.BytesIO(content))
+        width, height = photograph.size
+        if width * height > image_files.MAX_PIXELS or max(width, height) > image_files.MAX_SIDE:
+            photograph.draft(None, (2 * _LONGER_SIDE, 2 * _LONGER_SIDE))  # a JPEG is decoded at a fraction of its size
+            picture = ImageOps.exif_transpose(photograph)
+            picture.thumbnail((_LONGER_SIDE, _LONGER_SIDE))
+            file = io.BytesIO()
+            picture.save(file, "PNG")
+            return file.getvalue(), f"made smaller: {picture.width} × {picture.height} of {width} × {height} pixels"
+    return content, ""
 
 
 def _array(content: bytes) -> tuple[Pixels, dict[int, Refusal]]:

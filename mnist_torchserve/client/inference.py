@@ -56,16 +56,21 @@ class Client:
         self._session.close()
 
     def ask(self, image: Pixels | Refusal) -> dict[str, Any]:
-        """`{"prediction", "confidence"}`, or `{"code", "message"}`; an image that could not be read is not sent.
+        """`{"prediction", "confidence", "probabilities"}`, or `{"code", "message"}`.
+
+        An image that could not be read is not sent; a service that tells no probabilities gives none.
 
         Raises:
             requests.RequestException: there is no answer.
         """
         if isinstance(image, Refusal):
             return {"code": int(image.status), "message": str(image)}
-        response = self._session.post(self.route, json={"data": image.tolist()}, timeout=TIMEOUT)
+        response = self._session.post(
+            self.route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT
+        )
         if response.ok and (answer := Answer.parse(response.content)):
-            return answer._asdict()
+            told = response.json()
+            return answer._asdict() | {name: told[name] for name in ("probabilities",) if name in told}
         try:
             message = str(response.json()["message"])
         except (ValueError, LookupError, TypeError):

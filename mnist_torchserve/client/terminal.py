@@ -25,6 +25,7 @@ class Terminal:
         if "prediction" in answer:
             lines = f"\n\nprediction  {answer['prediction']}\nconfidence  {answer['confidence']:.4f}"
             said.append(lines, style="not bold")
+            said.append(_bars(answer.get("probabilities", [])), style="not bold")
             if answer["confidence"] < UNSURE:
                 said.append("\n\nThis may be no digit, or one that is hard to read.", style="not bold yellow")
         else:
@@ -37,6 +38,12 @@ class Terminal:
         grid.add_column(min_width=SIDE)
         grid.add_row(drawing, said)
         self._console.print(grid, "")
+
+
+def _bars(probabilities: list[float]) -> str:
+    """Whatever else an image might be, likeliest first: a line for each digit of at least a hundredth."""
+    likely = sorted(((each, digit) for digit, each in enumerate(probabilities) if each >= 0.01), reverse=True)
+    return "".join(f"\n{digit} {'█' * max(1, round(20 * each)):20} {each:.2f}" for each, digit in likely)
 
 
 def _half_blocks(image: Pixels) -> Text:

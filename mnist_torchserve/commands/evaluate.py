@@ -2,7 +2,8 @@
 
 Ends with 0 if every target is met, with 1 if one is missed. With --url, asks a running service for all 10,000
 test digits instead, and ends with 0 if its answers are those of the weights here. With --images, saves the test digits
-as image files of several kinds, measures how well they are read, and writes that into docs/images.md.
+as image files of several kinds, and digits as pictures of every kind that docs/images.md names; measures how well they
+are read, and writes that there.
 """
 
 import sys
@@ -12,6 +13,7 @@ from classifier import runtime
 from mnist_torchserve.client import weights
 from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.training import dataset, evaluation, export, image_accuracy, model_card, targets
+from mnist_torchserve.training.kinds import catalog, reading
 from . import command_line
 
 
@@ -22,16 +24,17 @@ def main() -> int:
     parser.add_argument(
         "--tolerance", type=float, default=1e-4, help="of the confidence, with --url; default: %(default)s"
     )
-    parser.add_argument("--images", action="store_true", help="measure digits in image files, in a minute or two")
+    parser.add_argument("--images", action="store_true", help="measure digits in image files, in two minutes")
     parser.add_argument("--idx", type=Path, metavar="FOLDER", help="read MNIST's four IDX files, download nothing")
     parser.add_argument("--weights", type=Path, default=MODEL_STORE, metavar="FOLDER")
     options = parser.parse_args()
     try:
-        test = dataset.load(options.idx).test
+        digits = dataset.load(options.idx)
+        test = digits.test
         if options.url:
             return compare(options.url, options.weights, test, options.tolerance)
         if options.images:
-            return evaluate_images(options.weights, test)
+            return evaluate_images(options.weights, digits)
         return evaluate(options.weights, test)
     except (dataset.DatasetError, runtime.WeightsError, weights.ComparisonError) as error:
         print(f"scripts/evaluate: {error}", file=sys.stderr)
@@ -51,18 +54,28 @@ def evaluate(folder: Path, test: dataset.Split) -> int:
     return 1 if missed else 0
 
 
-def evaluate_images(folder: Path, test: dataset.Split) -> int:
-    """Measure digits in image files and write the figures down; 1 if a kind of file loses too much."""
+def evaluate_images(folder: Path, digits: dataset.Dataset) -> int:
+    """Measure digits in image files and write the figures down; 1 if a kind of file or picture loses too much."""
+    model, test = runtime.load(folder, None), digits.test
     print(f"Reading {len(test.labels):,} digits from files of {len(image_accuracy.WAYS)} kinds …", flush=True)
     measured = []
-    for found in image_accuracy.measure(runtime.load(folder, None), test):
+    for found in image_accuracy.measure(model, test):
         measured.append(found)
         name = " ".join(map(str, found.saved)) if found.saved else "floats"
         print(f"  {name:16} {found.accuracy:.2%}", flush=True)
-    section = image_accuracy.report(measured, len(test.labels))
+    shown = reading.digits(digits.validation)
+    print(f"Reading {len(shown.labels)} digits from pictures of {len(catalog.KINDS)} kinds …", flush=True)
+    readings = []
+    for kind in catalog.KINDS:
+        readings.append(reading.read(kind, shown, model))
+        print(f"  {kind.name:42} {readings[-1].right:.1%}, surely wrong {readings[-1].surely_wrong:.1%}", flush=True)
+    section = f"{image_accuracy.report(measured, len(test.labels))}\n{reading.report(readings, len(shown.labels))}"
     image_accuracy.write(section)
     print(f"\n{section}\nWritten into {image_accuracy.DOCUMENT}.")
-    return 1 if image_accuracy.missed(measured) else 0
+    missed = [each.kind.name for each in readings if not each.is_good]
+    if missed:
+        print(f"Read too badly: {', '.join(missed)}.")
+    return 1 if missed or image_accuracy.missed(measured) else 0
 
 
 def compare(url: str, folder: Path, test: dataset.Split, tolerance: float) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mnist_torchserve.project import ROOT
 from . import command_line
 
-_PYTHON = ("handler", "mnist_torchserve", "scripts/bootstrap.py", "tests")
+_PYTHON = ("handler", "mnist_torchserve", "scripts/bootstrap", "tests")
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""Ask a service which digits are in files: PNG, JPEG, .npy, or JSON as the service takes it; - is standard input.
+"""Ask a service which digits are in files: PNG, JPEG, WebP, .npy, or JSON as the service takes it; - is standard input.
 
 A file is read here as the service would read it, and its 784 numbers are sent: what is shown is what the model saw.
+A photograph with more pixels than the service reads is made smaller first.
 The key of a service that asks for one stands in the environment variable API_KEY.
 
 Exit code 0: every image was predicted; 1: one was refused, or no service answered; 2: the command line is wrong.
@@ -69,6 +70,9 @@ def images_in(names: list[str]) -> Iterator[tuple[str, int, Pixels | Refusal]]:
     for name in names:
         try:
             content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            content, note = files.smaller(content)
+            if note:
+                print(f"{name}: {note}.", file=sys.stderr)
             found = files.read(content)
         except OSError as error:
             found = [Refusal("malformed", f"The file cannot be read: {error.strerror}.")]

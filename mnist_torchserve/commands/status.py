@@ -46,7 +46,7 @@ def look(before: Observation, seconds: float) -> None:
     with console.status(f"Looking for {seconds:g} s"):
         time.sleep(seconds)
     after = Observation.make()
-    console.print(overview.render(Interval(before.metrics, after.metrics), after.problems, seconds))
+    console.print(overview.render(Interval(before.metrics, after.metrics), after.problems, after.java, seconds))
     sys.exit(bool(after.problems))
 
 
@@ -57,7 +57,7 @@ def watch(before: Observation, seconds: float) -> None:
             time.sleep(seconds)
             after = Observation.make()
             interval = Interval(before.metrics, after.metrics)
-            live.update(overview.render(interval, after.problems, seconds), refresh=True)
+            live.update(overview.render(interval, after.problems, after.java, seconds), refresh=True)
             before = after
     sys.exit(bool(before.problems))
 

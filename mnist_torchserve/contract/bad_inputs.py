@@ -70,7 +70,16 @@ BAD_INPUTS = [
     BadInput("XML", b"<data/>", 415, "got 'application/xml'", "application/xml"),
     BadInput("a form", b"data=0.0", 415, "Content-Type: application/json", "application/x-www-form-urlencoded"),
     BadInput("784 bytes and one", bytes(785), 422, "Expected 784 bytes", "application/octet-stream"),
-    BadInput("no image", b"seven", 400, "Expected a whole PNG or JPEG file in the body", "image/png"),
-    BadInput("an image cut short", _HUGE[:30], 400, "Expected a whole PNG or JPEG file in the body", "image/jpeg"),
+    BadInput("a picture as base64", b'{"data": "iVBORw0KGgoAAAANSUhEUg=="}', 422, "Send the picture's own bytes"),
+    BadInput("a data URL", b'{"image": "data:image/jpeg;base64,/9j/4AAQ"}', 422, "Send the picture's own bytes"),
+    BadInput("a data URL alone", b"data:image/webp;base64,UklGRg==", 400, "Send the picture's own bytes"),
+    BadInput("a picture as an instance", b'{"instances": [{"b64": "/9j/4AAQ"}]}', 422, "Send the picture's own bytes"),
+    BadInput("a picture as JSON", _HUGE, 400, "Send the picture's own bytes"),
+    BadInput("a GIF as PNG", b"GIF89a", 400, "got a GIF. Save one frame of it as PNG", "image/png"),
+    BadInput("a GIF", b"GIF89a", 415, "got a GIF. Save one frame of it as PNG", "image/gif"),
+    BadInput("no image", b"seven", 400, "Expected a whole PNG, JPEG or WebP file in the body", "image/png"),
+    BadInput(
+        "an image cut short", _HUGE[:30], 400, "Expected a whole PNG, JPEG or WebP file in the body", "image/jpeg"
+    ),
     BadInput("an image of many megabytes", _HUGE, 422, "4,096 on a side, got 10000 × 10000", "image/png"),
 ]

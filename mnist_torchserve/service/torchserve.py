@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -59,8 +60,8 @@ class TorchServe(Daemon):
         home.mkdir(parents=True, exist_ok=True)
         ours = properties.read_properties()
         usual = {key: value for key, value in ours.items() if not key.endswith(("_address", "_port"))}
-        if "metrics_config" in usual:
-            usual["metrics_config"] = str(ROOT / usual["metrics_config"])  # which is looked for from the file's folder
+        if "metrics_config" in usual:  # which TorchServe looks for in the folder of the settings
+            shutil.copy(ROOT / usual["metrics_config"], home)
         grpc = {f"grpc_{api}_address": "127.0.0.1" for api in ("inference", "management")}
         return cls(properties.write_on_free_ports(home, {**usual, **grpc, **changes}), home, model_store)
 
@@ -146,6 +147,13 @@ class TorchServe(Daemon):
         state: dict[str, Any] = answer.json()[0]
         return state
 
+    def java(self) -> str | None:
+        """The Java that it runs on, in words; None where it does not run, or is another user's."""
+        with suppress(psutil.Error):
+            if (process := self.process()) is not None:
+                return java.version(Path(process.exe()).parents[1])
+        return None
+
     def wait_ready(self) -> None:
         """Wait until the service is healthy.
 
@@ -199,7 +207,10 @@ class TorchServe(Daemon):
         return self._state.end(STOP_TIMEOUT)
 
     def _launch(self, temporary: str) -> psutil.Process:
-        java_home = java.home()
+        try:
+            java_home = java.home()
+        except java.JavaError as error:
+            raise ServiceError(str(error)) from None
         command = [str(Path(sys.executable).with_name("torchserve")), "--start", "--ncs"]
         command += ["--model-store", str(self._model_store), "--ts-config", str(self._config)]
         if self._log_config is not None:

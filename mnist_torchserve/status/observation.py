@@ -15,6 +15,7 @@ class Observation:
     runs: bool  # any of it, well or not
     problems: list[str]  # a sentence each
     metrics: scrape.Scrape
+    java: str | None  # its version, and who made it; None if it is not our TorchServe that runs
 
     @classmethod
     def make(cls) -> Self:
@@ -40,4 +41,4 @@ class Observation:
         elif envoy is not None and not scrape.Scrape([envoy]).sum("envoy_cluster_membership_healthy"):
             problems.append("The gateway finds no node whose workers answer.")
         runs = bool(pages) or server.process() is not None or gateway.process() is not None
-        return cls(runs, problems, scrape.Scrape(pages))
+        return cls(runs, problems, scrape.Scrape(pages), server.java())

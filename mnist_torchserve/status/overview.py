@@ -16,14 +16,14 @@ _BAR = 16  # characters
 _SILENT = 5.0  # s; a worker reports every second
 
 
-def render(interval: Interval, problems: Sequence[str], seconds: float) -> RenderableType:
+def render(interval: Interval, problems: Sequence[str], java: str | None, seconds: float) -> RenderableType:
     """All of it, under a line that says whether the service is well."""
     verdict = Text("● healthy", "bold green")
     if problems:
         verdict = Text("\n".join(f"● unhealthy: {problem}" for problem in problems), "bold red")
     panels = [_gateway(interval)] if interval.after.samples("envoy_cluster_membership_total") else []
     if interval.after.samples("mnist_worker_report_timestamp_seconds"):
-        panels += [_torchserve(interval), _digits(interval), _confidence(interval)]
+        panels += [_torchserve(interval, java), _digits(interval), _confidence(interval)]
     return Group(verdict, Columns(panels), Text(f"Rates, times and shares are of the last {seconds:g} s.", "dim"))
 
 
@@ -59,7 +59,7 @@ def _gateway(interval: Interval) -> Panel:
     )
 
 
-def _torchserve(interval: Interval) -> Panel:
+def _torchserve(interval: Interval, java: str | None) -> Panel:
     after = interval.after
     reports = [sample.value for sample in after.samples("mnist_worker_report_timestamp_seconds")]
     ready = sum(time.time() - report < _SILENT for report in reports)
@@ -78,6 +78,7 @@ def _torchserve(interval: Interval) -> Panel:
             "workers alive": f"{ready} of {len(reports)}",
             "JVM's memory": _mebibytes(after.sum("mnist_frontend_resident_memory_bytes")),
             "workers' memory": _mebibytes(after.sum("mnist_worker_resident_memory_bytes")),
+            "Java": java or "–",
         },
     )
 

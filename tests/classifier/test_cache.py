@@ -23,13 +23,13 @@ class Echo:
         self.asked: list[bytes] = []
 
     def __call__(self, requests: Sequence[Request]) -> list[Response]:
-        self.asked += [body for body, _ in requests]
-        return [self.answer(body, media_type) for body, media_type in requests]
+        self.asked += [request.body for request in requests]
+        return [self.answer(*request) for request in requests]
 
     @staticmethod
-    def answer(body: bytes, media_type: str) -> Response:
+    def answer(body: bytes, media_type: str, details: bool) -> Response:
         status = HTTPStatus.BAD_REQUEST if body.startswith(b"bad") else HTTPStatus.OK
-        return Response(status, media_type.encode() + b":" + body)
+        return Response(status, b"%s:%d:%s" % (media_type.encode(), details, body))
 
 
 @pytest.mark.parametrize("size", [1, 2, 100])
@@ -37,7 +37,8 @@ def test_answers_are_those_without_a_cache(size: int) -> None:
     cache = ResponseCache(Echo(), size)
     batches = [b"a b a bad c", b"c b bad bad a", b"a a a"]
     for batch in batches:
-        requests = [Request(body, media_type) for body in batch.split() for media_type in ("x", "y")]
+        kinds = [("x", False), ("x", True), ("y", False)]
+        requests = [Request(body, *kind) for body in batch.split() for kind in kinds]
         assert cache(requests) == [Echo.answer(*request) for request in requests]
 
 

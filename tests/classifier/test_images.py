@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from classifier import images
+from classifier import image_files, images
+from classifier.paper import ink
 from classifier.runtime import Runtime
 from classifier.types import PIXELS, SIDE, Refusal
 from mnist_torchserve.client import digits
@@ -33,6 +34,13 @@ def png(width: int, height: int, rows: bytes, *more: bytes, bits: int = 8, color
     header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, interlace)
     chunks = [chunk(b"IHDR", header), *more, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
     return SIGNATURE + b"".join(chunks)
+
+
+def webp_header(width: int, height: int) -> bytes:
+    """The start of a WebP whose canvas has this size."""
+    canvas = b"\0\0\0\0" + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    content = b"WEBPVP8X" + struct.pack("<I", len(canvas)) + canvas
+    return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
 def adam7(levels: NDArray[np.uint8]) -> bytes:
@@ -85,15 +93,17 @@ def test_photographs_are_turned_upright(digit: NDArray[np.uint8], orientation: i
     exif = Image.Exif()
     exif[0x0112] = orientation
     for kind in ("PNG", "JPEG"):
-        opened = images.open_image(saved(stored, kind, exif=exif))
+        opened = image_files.open_image(saved(stored, kind, exif=exif))
         assert np.abs(np.asarray(opened, int) - np.asarray(upright, int)).max() <= (0 if kind == "PNG" else 24)
 
 
 def test_interlaced_files_are_read(digit: NDArray[np.uint8]) -> None:
-    opened = images.open_image(png(SIDE, SIDE, adam7(digit), interlace=1))
+    opened = image_files.open_image(png(SIDE, SIDE, adam7(digit), interlace=1))
     np.testing.assert_array_equal(np.asarray(opened), digit)
+    lossless = images.read(saved(digit, "WEBP", lossless=True))
+    np.testing.assert_array_equal(lossless, digit.ravel() / np.float32(255))
     progressive = saved(digit, "JPEG", progressive=True, quality=95)
-    assert np.abs(np.asarray(images.open_image(progressive), int) - digit).max() <= 24
+    assert np.abs(np.asarray(image_files.open_image(progressive), int) - digit).max() <= 24
 
 
 def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
@@ -102,7 +112,7 @@ def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
     sixteen = (digit.astype(int) * 256 + 77).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in sixteen)
     grey = {
-        name: images.grey(images.open_image(body))
+        name: images.grey(image_files.open_image(body))
         for name, body in {
             "grey": saved(plain),
             "colour": saved(plain.convert("RGB")),
@@ -115,16 +125,16 @@ def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
     for name, found in grey.items():
         assert found.mode == "L", name
         assert np.abs(np.asarray(found, int) - digit).max() <= (6 if name == "CMYK" else 0), name
-    assert images.grey(images.open_image(saved(red))).getextrema() == (0, round(0.299 * digit.max()))
-    bilevel = images.grey(images.open_image(saved(picture(255 * (digit > 127)).convert("1"))))
+    assert images.grey(image_files.open_image(saved(red))).getextrema() == (0, round(0.299 * digit.max()))
+    bilevel = images.grey(image_files.open_image(saved(picture(255 * (digit > 127)).convert("1"))))
     np.testing.assert_array_equal(np.asarray(bilevel), 255 * (digit > 127))
 
 
 def test_transparency_is_paper(digit: NDArray[np.uint8]) -> None:
     nothing = np.zeros((SIDE, SIDE, 4), np.uint8)
-    for ink in (0, 255):  # a drawing on nothing, by a black or a white pen
+    for pen in (0, 255):  # a drawing on nothing, by a black or a white pen
         drawing = nothing.copy()
-        drawing[..., :3], drawing[..., 3] = ink, digit
+        drawing[..., :3], drawing[..., 3] = pen, digit
         np.testing.assert_allclose(images.read(saved(Image.fromarray(drawing))), digit.ravel() / 255, atol=0.01)
     sheet = np.dstack([255 - digit] * 3 + [np.full((SIDE, SIDE), 255, np.uint8)])
     sheet[:3, :3] = 0  # a corner cut off a white sheet
@@ -140,27 +150,33 @@ def test_ink_is_what_differs_from_the_paper_along_the_border(paper: int, differe
     levels[20:30, 10:12] += difference
     expected = np.zeros((50, 40))
     expected[20:30, 10:12] = abs(difference)
-    np.testing.assert_array_equal(np.asarray(images.ink(picture(levels))), expected)
+    np.testing.assert_array_equal(np.asarray(ink(picture(levels))[0]), expected)
 
 
 def test_noise_of_the_paper_is_no_ink() -> None:
     noise = np.random.default_rng(0).normal(200, 5, (100, 100))
-    assert not np.asarray(images.ink(picture(noise))).any()
+    assert not np.asarray(ink(picture(noise))[0]).any()
     noise[40:60, 48:52] = 20
-    ink = np.asarray(images.ink(picture(noise)))
-    assert (ink[40:60, 48:52] > 150).all()
-    assert (ink > 0).sum() < 100 * 100 * 0.06
+    found = np.asarray(ink(picture(noise))[0])
+    assert (found[40:60, 48:52] > 150).all()
+    assert (found > 0).sum() < 100 * 100 * 0.06
+
+
+def fitted_ink(page: NDArray[np.uint8]) -> Image.Image:
+    written, box = ink(picture(page))
+    assert box is not None
+    return images.fit(written, box)
 
 
 def test_fit_keeps_the_aspect_ratio_and_smooths() -> None:
     page = np.zeros((300, 200), np.uint8)
     page[50:150, 61:100] = 120  # 39 wide, 100 high
-    fitted = images.fit(picture(page))
+    fitted = fitted_ink(page)
     assert fitted.size == (8, 20)
     assert (np.asarray(fitted) > 200).all()
     page[50:150, 80:100] = 0
     page[99:101, 60:100] = 120
-    levels = set(np.asarray(images.fit(picture(page))).ravel().tolist())
+    levels = set(np.asarray(fitted_ink(page)).ravel().tolist())
     assert max(levels) == 255
     assert levels - {0, 255}, "an edge within a pixel is grey"
 
@@ -224,14 +240,25 @@ SCAN = saved(PLAIN, "JPEG", progressive=True)
 JPEG = saved(PLAIN, "JPEG")
 LAST_SCAN = SCAN[SCAN.rfind(b"\xff\xda") : -2]
 ANIMATION = saved(PLAIN, save_all=True, append_images=[PLAIN.rotate(90)])
+WEBP_ANIMATION = saved(PLAIN, "WEBP", save_all=True, append_images=[PLAIN.rotate(90)])
 MEGABYTE = zlib.compress(bytes(1_000_000), 9)
 REFUSED = {
     "nothing": (b"", "malformed", "there is nothing"),
-    "another kind": (saved(PLAIN, "GIF"), "malformed", "its first bytes are of another kind"),
+    "another kind": (saved(PLAIN, "PPM"), "malformed", "its first bytes are of another kind"),
+    "a GIF": (saved(PLAIN, "GIF"), "malformed", "got a GIF. Save one frame of it as PNG"),
+    "a BMP": (saved(PLAIN, "BMP"), "malformed", "got a BMP. Save it as PNG"),
+    "a TIFF": (saved(PLAIN, "TIFF"), "malformed", "got a TIFF. Save it as PNG"),
+    "a PDF": (saved(PLAIN, "PDF"), "malformed", "got a PDF. Export the page as PNG"),
+    "a HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "malformed", "got a HEIC photograph. Export it as JPEG"),
+    "an AVIF": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "malformed", "got an AVIF. Save it as PNG or JPEG"),
+    "an SVG": (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "malformed", "got an SVG. Export"),
     "text": (b'{"data": []}', "malformed", "its first bytes are of another kind"),
     "half a PNG": (saved(PLAIN)[:-40], "malformed", "truncated"),
     "half a JPEG": (saved(PLAIN, "JPEG")[:-40], "malformed", "truncated"),
-    "a PNG with a wrong checksum": (saved(PLAIN).replace(b"IDAT", b"IDAT\1", 1), "malformed", "PNG or JPEG"),
+    "half a WebP": (saved(PLAIN, "WEBP")[:-40], "malformed", "WebP"),
+    "an animated WebP": (WEBP_ANIMATION, "image", "got an animation. Send one frame"),
+    "too large a WebP": (webp_header(16_000, 16_000), "image", "at most 524,288 pixels, .* got 16000 × 16000"),
+    "a PNG with a wrong checksum": (saved(PLAIN).replace(b"IDAT", b"IDAT\1", 1), "malformed", "PNG, JPEG or WebP"),
     "an animation": (ANIMATION, "image", "got an animation. Send one frame"),
     "too many pixels": (png(1024, 513, b""), "image", "at most 524,288 pixels, .* got 1024 × 513. Crop it"),
     "far too many pixels": (png(2**31 - 1, 2**31 - 1, b""), "image", "at most 524,288 pixels, .* got far more"),
@@ -255,7 +282,7 @@ def test_what_cannot_be_read_cheaply_is_refused_with_its_reason(name: str) -> No
 
 
 @given(
-    st.sampled_from([saved(PLAIN), saved(PLAIN.convert("RGBA")), saved(PLAIN, "JPEG"), SCAN]),
+    st.sampled_from([saved(PLAIN), saved(PLAIN.convert("RGBA")), saved(PLAIN, "JPEG"), SCAN, saved(PLAIN, "WEBP")]),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), max_size=4),
     st.floats(0, 1),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from classifier.types import SIDE
 from mnist_torchserve.client import digits, files
 from mnist_torchserve.client.digits import Levels
@@ -101,7 +102,7 @@ def test_arrays_of_bytes_and_of_floats_are_the_same_image(real: Real) -> None:
     ("content", "words"),
     [
         (b"", "got nothing"),
-        (b"\x89PNG\r\n\x1a\n", "Expected a whole PNG or JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "Expected a whole PNG, JPEG or WebP"),
         (b"\x93NUMPY", "Expected a .npy file of images"),
         (b'{"data": [2]}', "Expected 784 numbers, got 1"),
         (None, "No such file"),
@@ -130,6 +131,21 @@ def test_key_comes_from_the_environment(
         assert "x-api-key" in lines(output)[0]["message"]
         code, output, _ = predict("--json", "--url", gateway.url, "-", given=saved(real[0][0]), API_KEY=KEY)
         assert (code, lines(output)[0]["prediction"]) == (0, real[1][0])
+
+
+def test_a_phones_photograph_is_made_smaller_and_all_probabilities_are_told(
+    node: TorchServe, real: Real, tmp_path: Path
+) -> None:
+    page = Image.new("L", (3024, 4032), 230)
+    page.paste(picture(255 - real[0][0]).resize((1400, 1400)), (800, 1200))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    page.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "photo.jpg", exif=exif)
+    code, output, complaints = predict("--json", "--url", node.predict_url, tmp_path / "photo.jpg")
+    assert (code, complaints) == (0, f"{tmp_path / 'photo.jpg'}: made smaller: 480 × 640 of 4032 × 3024 pixels.\n")
+    [line] = lines(output)
+    assert line["prediction"] == real[1][0]
+    assert max(line["probabilities"]) == line["probabilities"][line["prediction"]] == line["confidence"]
 
 
 def test_missing_service_and_wrong_usage_are_told_apart(checkout: Checkout) -> None:

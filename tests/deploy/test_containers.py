@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 
 
 def test_dockerfile_follows_the_rules() -> None:
-    programs.assert_content(Path(sys.executable).with_name("hadolint"), DEPLOY / "Dockerfile")
+    programs.assert_content(programs.of_package("hadolint"), DEPLOY / "Dockerfile")
 
 
 def test_dockerfile_and_pyproject_name_one_version() -> None:

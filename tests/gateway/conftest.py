@@ -18,7 +18,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command += ["-days", "1", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem", *options]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
-    make("ca")
+    make("ca", "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # without it Python 3.13 refuses the authority
     make("stranger")
     for name in ("server", "renewed", "client"):
         address = "subjectAltName=IP:127.0.0.1"

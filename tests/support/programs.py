@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ def installed(name: str, package: str | None = None) -> str:
     if path is None and "CI" not in os.environ:
         pytest.skip(f"{name} is not installed (apt-get install {package or name})")
     assert path, f"{name} is missing"
+    return path
+
+
+def of_package(name: str) -> Path:
+    """The program that a package brings; without it the test skips, but for CI."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists() and "CI" not in os.environ:
+        pytest.skip(f"{name} is not installed: scripts/test brings it")
     return path
 
 
