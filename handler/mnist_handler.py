@@ -29,6 +29,9 @@ _GOLDEN_REQUEST = Request(
 )
 
 
+_WITHDRAWN = "withdrawn"
+
+
 class MnistHandler:
     """The digit classifier as a TorchServe handler; one instance lives in each worker process."""
 
@@ -41,7 +44,8 @@ class MnistHandler:
         """
         _require_own_code()
         properties = context.system_properties
-        self._runtime = runtime.load(Path(properties["model_dir"]), properties["gpu_id"])
+        self._folder = Path(properties["model_dir"])
+        self._runtime = runtime.load(self._folder, properties["gpu_id"])
         self._runtime.probabilities(np.zeros((properties["batch_size"], PIXELS), np.float32))
         self._model = Model(context.model_name, context.manifest["model"]["modelVersion"])
         self._make_golden_prediction()
@@ -104,7 +108,14 @@ class MnistHandler:
         return read.responses(probabilities)
 
     def _describe_if_healthy(self) -> bytes:
-        """The description, which tells that the model works; TorchServe makes a 503 of the error."""
+        """The description, which tells that the model works; TorchServe makes a 503 of the error.
+
+        Raises:
+            RuntimeError: the golden prediction is wrong, or who runs this node is about to end it, and has said so by a
+                file beside the model.
+        """
+        if (self._folder / _WITHDRAWN).exists():
+            raise RuntimeError("This node is about to end: it answers what it gets, and wants no more.")
         # TorchServe waits without end for a description, so a worker that hangs must end itself to be replaced.
         faulthandler.dump_traceback_later(self._timeout, exit=True)
         try:

@@ -1,6 +1,7 @@
 """A service in the background: it outlives the command that starts it, becomes ready, and is stopped for good."""
 
 import getpass
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import IO, ClassVar, Self
 
 import psutil
 from . import log_keeper
@@ -33,11 +34,13 @@ class Daemon(ABC):
         state: the file that remembers its process.
         config: the file that says which ports it listens on.
         log: the file that has its last words.
+        output: a file descriptor for what it says, in place of files.
     """
 
     name: ClassVar[str]  # in a message
 
-    def __init__(self, state: Path, config: Path, log: Path) -> None:
+    def __init__(self, state: Path, config: Path, log: Path, output: int | None = None) -> None:
+        self._output = output
         self._state = StateFile(state)
         self.home = state.parent
         self._config = config
@@ -176,11 +179,13 @@ class Daemon(ABC):
         finally:
             self.stop()
 
-    def _log_of(self, name: str) -> subprocess.Popen[bytes]:
-        """The keeper of a log of this run, whose standard input takes the lines."""
+    def _log_of(self, name: str) -> IO[bytes]:
+        """What takes the lines of a log of this run, to be closed once its process has it."""
+        if self._output is not None:
+            return open(self._output, "wb", closefd=False)
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
         self._keepers.append(log_keeper.start(self.logs / name))
-        return self._keepers[-1]
+        return self._keepers[-1].stdin or open(os.devnull, "wb")
 
     def _require_process(self) -> None:
         if self.process() is None:

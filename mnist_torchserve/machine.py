@@ -1,11 +1,15 @@
-"""This machine: in words, so that figures can be compared with those of an equal one; and its own addresses."""
+"""This machine: in words, so that figures can be compared with those of an equal one; its processors and addresses."""
 
 import os
 import platform
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+_CFS = ("quota", "period")  # of version 1's scheduler
 
 
 def description() -> str:
@@ -17,6 +21,35 @@ def description() -> str:
         processor = platform.processor() or platform.machine()
     memory = round(psutil.virtual_memory().total / 2**30)
     return f"{processor}, {psutil.cpu_count()} cores, {memory} GiB"
+
+
+def processors(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """How many processors this process may keep busy: those of its affinity, or fewer where a control group says so.
+
+    The limit of a container, or of a unit of systemd, stands in the process's own group or in one above it.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [usable, *_quotas(proc, cgroups)]
+    return max(1, int(min(quotas)))
+
+
+def _quotas(proc: Path, cgroups: Path) -> Iterator[float]:
+    """The processors that each control group above this process is limited to, of version 1 and 2."""
+    groups = proc / "self" / "cgroup"
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # In a container the path is the host's, while what is mounted may begin at the container's own group.
+        own = Path(path.lstrip("/"))
+        for group in (own, *own.parents):
+            with suppress(OSError, ValueError):  # no such group here, or no limit: `max`
+                if controllers:
+                    quota, period = ((cgroups / "cpu" / group / f"cpu.cfs_{of}_us").read_text() for of in _CFS)
+                else:
+                    quota, period = (cgroups / group / "cpu.max").read_text().split()
+                if int(quota) > 0:
+                    yield int(quota) / int(period)
 
 
 def reach_without_proxy() -> None:

@@ -111,7 +111,7 @@ def checkout(archive: Archive, tmp_path: Path) -> Iterator[Checkout]:
 def make_gateway(tmp_path_factory: pytest.TempPathFactory) -> MakeGateway:
     """Make a gateway before servers, as `Gateway.on_free_ports` does; not started yet."""
 
-    def make(*servers: TorchServe, limits: dict[str, str] | None = None, **settings: str) -> Gateway:
+    def make(*servers: TorchServe, limits: dict[str, str] | None = None, **settings: object) -> Gateway:
         return Gateway.on_free_ports(tmp_path_factory.mktemp("gateway"), *servers, limits=limits, **settings)
 
     return make

@@ -13,7 +13,8 @@ from tests.support import environments
 ALL, CPU, CUDA, JAVA = "requirements.txt", "requirements-cpu.txt", "requirements-cuda.txt", "requirements-java.txt"
 LOCUST, UV = "requirements-locust.txt", "requirements-uv.txt"
 GROUPS = ["serve", "training", "benchmark"]
-LOCKS = [ALL, CPU, CUDA, JAVA, LOCUST, UV, *(f"requirements-{group}.txt" for group in GROUPS)]
+TORCHSERVE, GATEWAY = "requirements-torchserve.txt", "requirements-gateway.txt"
+LOCKS = [ALL, CPU, CUDA, JAVA, LOCUST, UV, TORCHSERVE, GATEWAY, *(f"requirements-{group}.txt" for group in GROUPS)]
 
 
 def entries(lock: str) -> list[tuple[Requirement, list[str]]]:
@@ -71,9 +72,17 @@ def test_lock_of_a_part_is_a_part_of_the_whole(lock: str) -> None:
     assert lock == CUDA or shared == part
 
 
-def test_locust_alone_has_all_that_it_requires() -> None:
-    required = environments.requirements(Requirement("locust"))
-    assert {canonicalize_name(each.name) for each in required} <= {name for name, _ in locked(LOCUST)}
+@pytest.mark.parametrize(
+    ("asked", "locks"),
+    [
+        ("locust", [LOCUST]),
+        (f"{environments.PROJECT}[serving]", [TORCHSERVE, JAVA, CUDA]),
+        (f"{environments.PROJECT}[gateway]", [GATEWAY]),
+    ],
+)
+def test_part_has_all_that_it_requires(asked: str, locks: list[str]) -> None:
+    required = environments.requirements(Requirement(asked))
+    assert {canonicalize_name(each.name) for each in required} <= {name for lock in locks for name, _ in locked(lock)}
 
 
 def test_torch_has_one_version_in_both_locks() -> None:

@@ -68,9 +68,7 @@ class Client:
             return {"code": int(image.status), "message": str(image)}
         # TorchServe itself reads a query at this route alone.
         route = re.sub(r"/predictions/([^/]+)$", r"/models/\1/invoke", self.route)
-        response = self._session.post(
-            route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT
-        )
+        response = self._session.post(route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT)
         if response.ok and (answer := Answer.parse(response.content)):
             told = response.json()
             return answer._asdict() | {name: told[name] for name in ("probabilities",) if name in told}

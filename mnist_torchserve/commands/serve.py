@@ -98,6 +98,11 @@ def show(services: Sequence[Service]) -> None:
     """Show what one gets of the outermost service that lets this machine in, and where to draw."""
     # A gateway may want a certificate, which clients alone have.
     open_to_us = [each for each in services if isinstance(each, TorchServe) or not each.settings.client_authority]
+    for service in services:
+        if isinstance(service, Gateway) and not service.has_healthy_node():
+            nodes = ", ".join(str(node.inference) for node in service.nodes)
+            print(f"\nNo node is healthy yet: clients get 503 until one of these is: {nodes}")
+            open_to_us = []
     if open_to_us:
         show_predictions(open_to_us[-1])
     for service in services:

@@ -50,9 +50,13 @@ class Crowd:
         deadline: s after which a request that nobody has answered counts as hanging.
         clients: how many.
         pace: s from one request of a client to its next.
+        key: an API key, where the service asks for one.
     """
 
-    def __init__(self, url: str, deadline: float, clients: int = CLIENTS, pace: float = PACE) -> None:
+    def __init__(
+        self, url: str, deadline: float, clients: int = CLIENTS, pace: float = PACE, key: str | None = None
+    ) -> None:
+        self._headers = _HEADERS if key is None else {**_HEADERS, "x-api-key": key}
         self._address = urlsplit(url)
         self._deadline = deadline
         self._pace = pace
@@ -102,7 +106,7 @@ class Crowd:
 
     def _ask(self, connection: HTTPConnection, digit: _Digit) -> tuple[Ending, str, bool]:
         try:
-            connection.request("POST", self._address.path, digit.payload(), _HEADERS)
+            connection.request("POST", self._address.path, digit.payload(), self._headers)
             response = connection.getresponse()
             status, body = response.status, response.read()
         except TimeoutError:

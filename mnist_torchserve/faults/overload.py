@@ -97,7 +97,7 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
     file = folder / "payloads"
     wrk.write_payloads(file, payloads(1000))
     # All clients come through a load balancer, as many addresses do.
-    testbed = Testbed(folder, limits={"xff_num_trusted_hops: 0": "xff_num_trusted_hops: 1"})
+    testbed = Testbed(folder, trusted_proxies=1)
     servers, generator = _halves()
     with _on(generator), ExitStack() as stack:
         with _on(servers):

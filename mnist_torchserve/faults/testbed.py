@@ -1,7 +1,7 @@
 """The service under test: TorchServe with files of its own on free ports, its gateway in front."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -27,13 +27,13 @@ class Testbed:
 
     Args:
         folder: for all their files.
-        limits: changes to the gateway's configuration, as `Gateway.on_free_ports` takes them.
+        trusted_proxies: how many stand in front of the gateway.
     """
 
-    def __init__(self, folder: Path, limits: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, trusted_proxies: int = 0) -> None:
         self.folder = folder
         self.server = TorchServe.on_free_ports(folder / "node")
-        self.gateway = Gateway.on_free_ports(folder / "gateway", self.server, limits=limits)
+        self.gateway = Gateway.on_free_ports(folder / "gateway", self.server, trusted_proxies=trusted_proxies)
         self._workers_wanted = 0
 
     @contextmanager

@@ -49,7 +49,10 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
     listener, metrics = config["static_resources"]["listeners"]
     listener["address"] = _socket_address(settings.listen)
     metrics["address"] = _socket_address(settings.metrics)
-    routes = _connection_manager(config)["route_config"]["virtual_hosts"][0]["routes"]
+    manager = _connection_manager(config)
+    manager["xff_num_trusted_hops"] = settings.trusted_proxies
+    _limit_rates(manager["http_filters"], settings)
+    routes = manager["route_config"]["virtual_hosts"][0]["routes"]
     if settings.keys:
         _ask_for_keys(routes, settings.keys)
     if settings.demo:
@@ -100,8 +103,8 @@ def write(config: Config, folder: Path) -> dict[str, str]:
     text = yaml.safe_dump(config)
     if bootstrap.exists() and bootstrap.read_text() != text:
         raise SettingsError(
-            "`listen`, `metrics`, TLS as such, names among the nodes, and envoy.yaml itself are read at the start "
-            "alone: restart with scripts/stop and scripts/serve --gateway."
+            "`listen`, `metrics`, rates, `trusted_proxies`, TLS as such, names among the nodes, and envoy.yaml itself "
+            "are read at start alone: restart with scripts/stop and scripts/serve --gateway."
         )
     versions = {}
     for name, resource in watched.items():
@@ -157,6 +160,20 @@ def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
     for route in routes:
         if route["name"] == "predict":
             route["typed_per_filter_config"]["envoy.filters.http.rbac"] = rule
+
+
+def _limit_rates(filters: Sequence[Config], settings: Settings) -> None:
+    """Put both rates into their token buckets, which Envoy fills at once: ten times a second if that comes out even."""
+    rates = settings.rate_limit_all, settings.rate_limit_client
+    fills = 10 if all(rate % 10 == 0 for rate in rates) else 1  # a second
+
+    def bucket(rate: int, seconds: int) -> Config:
+        return {"max_tokens": rate * seconds, "tokens_per_fill": rate // fills, "fill_interval": f"{1 / fills:g}s"}
+
+    [limit] = [each["typed_config"] for each in filters if each["name"] == "envoy.filters.http.local_ratelimit"]
+    limit["token_bucket"] = bucket(settings.rate_limit_all, 1)
+    [client] = limit["descriptors"]
+    client["token_bucket"] = bucket(settings.rate_limit_client, 2)
 
 
 def _tls(settings: Settings) -> Config:

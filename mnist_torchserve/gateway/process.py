@@ -17,6 +17,7 @@ import psutil
 import requests
 import urllib3
 from urllib3.exceptions import InsecureRequestWarning
+from mnist_torchserve import machine
 from mnist_torchserve.daemon import Daemon, ServiceError
 from mnist_torchserve.ports import Address, free_ports
 from mnist_torchserve.project import ROOT
@@ -31,9 +32,6 @@ DRAIN_TIME = 1.0  # s in which clients are told to go
 LINGER = 0.5  # s that a connection may take to its first request
 DRAIN_TIMEOUT = 6.0  # s; no request takes longer than its deadline of 5
 STOP_TIMEOUT = 5.0  # s
-# Threads: half of the cores, the other half is TorchServe's. On two cores a second one would take a fifth more CPU for
-# each request, and hand TorchServe smaller batches.
-CONCURRENCY = max(1, (os.cpu_count() or 1) // 2)
 FILES = 16_384  # twice what 4,096 connections, each with one behind it, can be
 _POLL = 0.02  # s
 _FOLDER = ROOT / "deploy" / "gateway"
@@ -48,6 +46,7 @@ class Gateway(Daemon):
         settings: the settings.toml.
         template: the configuration that the settings are put into.
         home: folder for its state, its configuration and its logs.
+        output: a file descriptor for what Envoy says, in place of a file; its access log then goes to standard output.
     """
 
     name: ClassVar[str] = "the gateway"
@@ -58,8 +57,9 @@ class Gateway(Daemon):
         settings: Path = _FOLDER / "settings.toml",
         template: Path = configuration.TEMPLATE,
         home: Path = ROOT / ".run" / "gateway",
+        output: int | None = None,
     ) -> None:
-        super().__init__(home / "gateway.json", settings, home / "logs" / "envoy.log")
+        super().__init__(home / "gateway.json", settings, home / "logs" / "envoy.log", output)
         self._servers = servers
         self._template = template
         self._configuration = home / "envoy"
@@ -134,6 +134,14 @@ class Gateway(Daemon):
         """The administration of the running Envoy; OSError if none runs."""
         return Admin(self._state.temporary() / "admin")
 
+    @property
+    def threads(self) -> int:
+        """Envoy's: one for each processor that it may keep busy, or half of them where TorchServe has the other half.
+
+        On two cores a second one would take a fifth more CPU for each request, and hand TorchServe smaller batches.
+        """
+        return self.settings.threads or max(1, machine.processors() // (1 if self.settings.nodes else 2))
+
     def session(self) -> requests.Session:
         """A client with a valid key, if keys are asked for; it has no certificate."""
         session = requests.Session()
@@ -147,7 +155,9 @@ class Gateway(Daemon):
         return session
 
     def wait_ready(self) -> None:
-        """Wait until Envoy listens and finds a node healthy.
+        """Wait until Envoy listens and, where the nodes are this machine's, finds one healthy.
+
+        Nodes elsewhere come and go by themselves: without one, clients are told so.
 
         Raises:
             ServiceError: Envoy ended, or START_TIMEOUT passed.
@@ -160,13 +170,17 @@ class Gateway(Daemon):
             with suppress(OSError):  # its administration is not there yet
                 if self.admin.is_live():
                     reason = f"none of its nodes is healthy: {', '.join(str(node.inference) for node in self.nodes)}"
-                    return any(node.healthy for node in self.admin.nodes().values())
+                    return bool(self.settings.nodes) or self.has_healthy_node()
             return False
 
         try:
             wait_until(is_ready, START_TIMEOUT, poll=_POLL)
         except TimeoutError:
             raise ServiceError(f"The gateway is not ready after {START_TIMEOUT:.0f} s: {reason}.") from None
+
+    def has_healthy_node(self) -> bool:
+        """Whether the running Envoy finds a node healthy; OSError if none runs."""
+        return any(node.healthy for node in self.admin.nodes().values())
 
     def route(self, *nodes: Node) -> None:
         """Give the running Envoy the settings as they are now, with other nodes than theirs if any are given.
@@ -209,28 +223,30 @@ class Gateway(Daemon):
     def _launch(self, temporary: str) -> psutil.Process:
         shutil.rmtree(self._configuration, ignore_errors=True)
         self._configuration.mkdir(parents=True, mode=0o700)
-        self.access_log.touch()
+        if self._output is None:
+            self.access_log.touch()
         self._configure(self.settings, self.nodes, Path(temporary))
         # A connection is a file to the system, whose usual limit of 1,024 would come before Envoy's own.
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != resource.RLIM_INFINITY:
             most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
-        command = [_program(), "-c", str(self._configuration / "envoy.yaml"), "--concurrency", str(CONCURRENCY)]
+        command = [_program(), "-c", str(self._configuration / "envoy.yaml"), "--concurrency", str(self.threads)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "500"]
         command += ["--drain-time-s", f"{DRAIN_TIME:.0f}", "--drain-strategy", "immediate"]
-        accesses, log = self._log_of(self.access_log.name), self._log_of(self._log.name)
+        accesses = self._log_of(self.access_log.name) if self._output is None else None  # standard output as it is
+        log = self._log_of(self._log.name)
         self._envoy = subprocess.Popen(
             command,
             env={**os.environ, "TMPDIR": temporary},
             stdin=subprocess.DEVNULL,
-            stdout=accesses.stdin,
-            stderr=log.stdin,
+            stdout=accesses,
+            stderr=log,
             start_new_session=True,  # as TorchServe
         )
-        for keeper in (accesses, log):
-            if keeper.stdin is not None:
-                keeper.stdin.close()
+        for lines in (accesses, log):
+            if lines is not None:
+                lines.close()
         return psutil.Process(self._envoy.pid)
 
     def _configure(self, settings: Settings, nodes: Sequence[Node], temporary: Path) -> dict[str, str]:

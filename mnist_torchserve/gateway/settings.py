@@ -5,7 +5,7 @@ settings.toml ── load ──> Settings ── configuration.derive ──> E
 
 import os
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import msgspec
 from mnist_torchserve.daemon import ServiceError
@@ -35,6 +35,9 @@ class Node(NamedTuple):
         return cls(inference, management, server.grpc_address, draining)
 
 
+_Rate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
 class _NodeEntry(msgspec.Struct, forbid_unknown_fields=True):
     inference: str
     management: str
@@ -57,6 +60,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     private_key: str = ""
     client_authority: str = ""
     nodes: list[_NodeEntry] = []
+    trusted_proxies: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
+    rate_limit_all: _Rate = 10_000
+    rate_limit_client: _Rate = 2_000
+    threads: Annotated[int, msgspec.Meta(ge=0, le=1_024)] = 0
     demo: Literal["loopback", "always", "never"] = "loopback"
 
 
@@ -70,6 +77,10 @@ class Settings(msgspec.Struct, frozen=True):
     private_key: str
     client_authority: str
     nodes: list[Node]
+    trusted_proxies: int  # in front of the gateway
+    rate_limit_all: int  # requests a second
+    rate_limit_client: int
+    threads: int  # Envoy's; 0 for as many as it may keep busy
     demo: bool  # whether the page to draw on is served
 
 
@@ -90,6 +101,10 @@ def load(path: Path) -> Settings:
             private_key=_pem(path.parent, file.private_key, "PRIVATE KEY"),
             client_authority=_pem(path.parent, file.client_authority, "CERTIFICATE"),
             nodes=[entry.node() for entry in file.nodes],
+            trusted_proxies=file.trusted_proxies,
+            rate_limit_all=file.rate_limit_all,
+            rate_limit_client=file.rate_limit_client,
+            threads=file.threads,
             demo=file.demo == "always" or (file.demo == "loopback" and listen.is_loopback()),
         )
     except (OSError, ValueError, msgspec.DecodeError, SettingsError) as error:

@@ -37,6 +37,7 @@ class TorchServe(Daemon):
         home: folder for its state and its logs.
         model_store: folder of the archives that it may load.
         log_config: settings of its logs; None for TorchServe's own.
+        output: a file descriptor for what is logged to the console, in place of a file.
     """
 
     name: ClassVar[str] = "TorchServe"
@@ -47,8 +48,9 @@ class TorchServe(Daemon):
         home: Path = ROOT / ".run",
         model_store: Path = MODEL_STORE,
         log_config: Path | None = ROOT / "log4j2.xml",
+        output: int | None = None,
     ) -> None:
-        super().__init__(home / "server.json", config, home / "logs" / "torchserve.log")
+        super().__init__(home / "server.json", config, home / "logs" / "torchserve.log", output)
         self._model_store = model_store
         self._log_config = log_config
 
@@ -187,6 +189,11 @@ class TorchServe(Daemon):
                 f"Not ready after {START_TIMEOUT:.0f} s: {reason}. The logs are in {self.logs}."
             ) from None
 
+    def withdraw(self) -> None:
+        """Let its workers call themselves unhealthy, so that gateways send it no more; it goes on answering."""
+        for folder in (self._state.temporary() / "models").iterdir():
+            (folder / "withdrawn").touch()
+
     def _end(self) -> bool:
         """End the JVM and its workers once no request waits.
 
@@ -213,8 +220,7 @@ class TorchServe(Daemon):
         command += ["--model-store", str(self._model_store), "--ts-config", str(self._config)]
         if self._log_config is not None:
             command += ["--log-config", str(self._log_config)]
-        log = self._log_of(self._log.name)
-        with log.stdin or open(os.devnull, "wb") as output:
+        with self._log_of(self._log.name) as output:
             launcher = subprocess.run(
                 command,
                 cwd=self._config.parent,  # where TorchServe looks for files, and writes its tokens

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mnist_torchserve.waiting import wait_until
 from tests.support import stub
 from tests.support.checkout import Checkout
 from tests.support.workers import have_ended, is_well
@@ -49,6 +50,17 @@ def test_proxy_of_the_environment_is_for_other_machines(checkout: Checkout) -> N
         checkout.run("pytest -q -n0 tests/test_api.py")
         checkout.run("scripts/stop")
         assert proxy.answers_left == usual, "nobody asked it for anything"
+
+
+def test_gateway_whose_nodes_are_away_says_so_and_recovers_when_one_comes(checkout: Checkout) -> None:
+    settings = checkout.root / "deploy" / "gateway" / "settings.toml"
+    node = checkout.on_own_ports('[{inference = "127.0.0.1:8080", management = "127.0.0.1:8081"}]')
+    settings.write_text(re.sub(r"(?m)^nodes = .*$", f"nodes = {node}", settings.read_text()))
+    assert "No node is healthy yet" in checkout.run("scripts/serve --gateway --detach")
+    status = "curl -s -o /dev/null -w '%{http_code}' " + checkout.gateway.url + "/health"
+    assert checkout.run(status) == "503"
+    checkout.run("scripts/serve --detach")
+    wait_until(lambda: checkout.run(status) == "200", 10)
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

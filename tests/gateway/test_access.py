@@ -186,6 +186,10 @@ def test_clients_without_a_certificate_of_the_authority_stay_outside(
         ('private_key = "FOLDER/open"', r"Other users .* can read .*/open \(mode 644\)"),
         ('certificate = "FOLDER/good"', "PEM file with a certificate"),
         ('nodes = [{inference = "10.0.0.1:8080"}]', "missing required field `management`"),
+        ("rate_limit_client = 0", r"Expected `int` >= 1 - at `\$.rate_limit_client`"),
+        ("rate_limit_all = 1.5", r"Expected `int`, got `float` - at `\$.rate_limit_all`"),
+        ("trusted_proxies = -1", r"Expected `int` >= 0 - at `\$.trusted_proxies`"),
+        ("threads = true", r"Expected `int`, got `bool` - at `\$.threads`"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: str, reason: str, tmp_path: Path) -> None:

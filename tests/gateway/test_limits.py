@@ -1,17 +1,23 @@
 """Each limit of the gateway: it fires, and lets ordinary use pass."""
 
 import contextlib
+import http.client
 import json
 import socket
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
+import yaml
 from classifier.types import MAX_LARGE_BODY
 from mnist_torchserve.contract import MAX_BODY, PIXELS, TIMEOUT
 from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.gateway.configuration import TEMPLATE, derive
+from mnist_torchserve.gateway.settings import load
+from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe, read_properties
 from mnist_torchserve.waiting import wait_until
 from tests.support.fixtures import MakeGateway
@@ -41,11 +47,42 @@ def test_a_thousand_requests_at_once_are_answered(gateway: Gateway) -> None:
         assert [answer.status_code for answer in answers] == [200] * 1000
 
 
+def test_rates_of_the_template_are_the_usual_ones_of_the_settings() -> None:
+    """So that `envoy -c deploy/gateway/envoy.yaml` by hand has the same limits."""
+    as_it_stands = yaml.safe_load(TEMPLATE.read_text())
+    settings = load(ROOT / "deploy" / "gateway" / "settings.toml")
+    derived = derive(TEMPLATE, settings, [], Path("admin"))
+    for config in (as_it_stands, derived):
+        config["manager"] = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][-1][
+            "typed_config"
+        ]
+    assert derived["manager"]["http_filters"][0] == as_it_stands["manager"]["http_filters"][0]
+    assert derived["manager"]["xff_num_trusted_hops"] == as_it_stands["manager"]["xff_num_trusted_hops"] == 0
+
+
+@pytest.mark.parametrize(("rate", "bucket"), [(40, (80, 4, "0.1s")), (15, (30, 15, "1s")), (1, (2, 1, "1s"))])
+def test_rate_that_is_no_multiple_of_ten_is_filled_once_a_second(
+    rate: int, bucket: tuple[int, int, str], tmp_path: Path
+) -> None:
+    (tmp_path / "settings.toml").write_text(f"rate_limit_client = {rate}\n")
+    config = derive(TEMPLATE, load(tmp_path / "settings.toml"), [], Path("admin"))
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][-1]["typed_config"]
+    [client] = manager["http_filters"][0]["typed_config"]["descriptors"]
+    assert tuple(client["token_bucket"].values()) == bucket
+
+
+Answer = tuple[int, http.client.HTTPMessage, bytes]
+
+
+def first_refused(ask: Callable[[], Answer]) -> Answer:
+    """The first answer that is no 200; the one before it was."""
+    assert ask()[0] == 200
+    return next(answer for answer in (ask() for _ in range(90)) if answer[0] != 200)
+
+
 def test_rate_of_one_address_is_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
-    limits = {"max_tokens: 4000, tokens_per_fill: 200, fill_interval: 0.1s": "max_tokens: 40, fill_interval: 3600s"}
-    with make_gateway(node, limits=limits).running() as gateway:
-        assert [get_from("127.0.0.5", gateway)[0] for _ in range(40)] == [200] * 40
-        refused = get_from("127.0.0.5", gateway)
+    with make_gateway(node, rate_limit_client=1, rate_limit_all=1_000).running() as gateway:
+        refused = first_refused(lambda: get_from("127.0.0.5", gateway))
         assert_error(*refused, 429)
         assert int(refused[1]["Retry-After"]) > 0
         status, _, body = ask(gateway, "GET", "/v2/models/mnist", source_address=("127.0.0.5", 0))
@@ -54,12 +91,33 @@ def test_rate_of_one_address_is_limited(make_gateway: MakeGateway, node: TorchSe
 
 
 def test_rate_of_all_together_is_limited(make_gateway: MakeGateway, node: TorchServe) -> None:
-    limits = {"max_tokens: 10000, tokens_per_fill: 1000, fill_interval: 0.1s": "max_tokens: 60, fill_interval: 3600s"}
-    with make_gateway(node, limits=limits).running() as gateway:
-        statuses = [get_from(f"127.0.1.{number}", gateway)[0] for number in range(1, 62)]
-    assert statuses[0] == 200
-    assert statuses[-1] == 429
-    assert statuses == sorted(statuses)
+    addresses = (f"127.0.1.{number}" for number in range(1, 100))
+    with make_gateway(node, rate_limit_client=1_000, rate_limit_all=3).running() as gateway:
+        refused = first_refused(lambda: get_from(next(addresses), gateway))
+        assert_error(*refused, 429)
+
+
+def test_client_behind_a_trusted_proxy_has_a_limit_of_its_own(make_gateway: MakeGateway, node: TorchServe) -> None:
+    with make_gateway(node, rate_limit_client=1, trusted_proxies=1).running() as gateway, gateway.session() as session:
+
+        def ask(client: str) -> int:
+            headers = {"X-Forwarded-For": client}
+            return session.get(f"{gateway.url}/health", headers=headers, timeout=TIMEOUT).status_code
+
+        wait_until(lambda: ask("192.0.2.1") == 429, TIMEOUT)
+        assert ask("192.0.2.2") == 200
+        assert ask("192.0.2.1, 192.0.2.3") == 200, "the last address is the one that the proxy has seen"
+
+
+def test_client_without_a_proxy_is_not_believed(make_gateway: MakeGateway, node: TorchServe) -> None:
+    clients = (f"192.0.2.{number}" for number in range(1, 100))
+    with make_gateway(node, rate_limit_client=1).running() as gateway, gateway.session() as session:
+
+        def ask() -> int:
+            headers = {"X-Forwarded-For": next(clients)}
+            return session.get(f"{gateway.url}/health", headers=headers, timeout=TIMEOUT).status_code
+
+        wait_until(lambda: ask() == 429, TIMEOUT)
 
 
 def test_connections_are_limited(make_gateway: MakeGateway, node: TorchServe) -> None:

@@ -97,6 +97,20 @@ def test_management_api_gets_the_description(worker: Worker) -> None:
     assert description["model"]["metrics"]["accuracy"] >= 0.99
 
 
+def test_withdrawn_worker_calls_itself_unhealthy_and_goes_on_answering(
+    worker: Worker, model_dir: Path, sample: Sample
+) -> None:
+    (model_dir / "withdrawn").touch()
+    try:
+        assert worker.code(request(None, describe="True")) == 503
+        [(status, _, _)] = worker.predict(request(json.dumps({"data": sample[0][0].tolist()}).encode()))
+        assert status == 200
+    finally:
+        (model_dir / "withdrawn").unlink()
+    [(status, _, _)] = worker.predict(request(None, describe="True"))
+    assert status == 200
+
+
 @pytest.mark.parametrize("weights", [None, b"no weights at all"], ids=["missing", "broken"])
 def test_unusable_weights_end_the_start_in_one_sentence(model_dir: Path, tmp_path: Path, weights: bytes | None) -> None:
     shutil.copytree(model_dir, tmp_path / "model")

@@ -26,6 +26,13 @@ def of_package(name: str) -> Path:
     return path
 
 
+def output(*command: str | Path) -> str:
+    """What a program prints, which must end well."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def assert_content(*command: str | Path, cwd: Path | None = None) -> str:
     """Run what judges our files; it must find nothing wrong. Return what it says on standard error all the same."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)

@@ -31,6 +31,10 @@ class Worker:
     def predict(self, *requests: dict[str, Any]) -> list[Answer]:
         return _answers(self._service.predict(list(requests)))
 
+    def code(self, *requests: dict[str, Any]) -> int:
+        """The status of the message as a whole: 503 where the handler has failed."""
+        return int(struct.unpack_from("!i", self._service.predict(list(requests)))[0])
+
 
 def request(body: bytes | None, /, media_type: str = "application/json", **headers: str) -> dict[str, Any]:
     """A request as TorchServe's message reader hands it over; without a body it is a form without fields."""
