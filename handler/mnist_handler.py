@@ -1,6 +1,6 @@
 """TorchServe's hooks: a batch of requests in, a batch of responses out; classifier/ knows how.
 
-requests ── batch.read ──> pixels (N, 784) ── runtime ──> probabilities (N, 10) ── Batch.responses ──> responses
+requests ── batch.read ──> pixels (N, 784) ── runtime ──> probabilities (N, K) ── Batch.responses ──> responses
 """
 
 import faulthandler
@@ -14,32 +14,23 @@ from typing import Any
 import msgspec
 import numpy as np
 import classifier
-from classifier import batch, cache, compression, image_files, runtime, telemetry, transport
-from classifier.types import CLASSES, MAX_BODY, MAX_LARGE_BODY, PIXELS, SIDE, Model, Refusal, Request, Response
+from classifier import batch, cache, compression, image_files, model, runtime, telemetry, transport
+from classifier.types import MAX_BODY, MAX_LARGE_BODY, PIXELS, SIDE, Refusal, Request, Response
 
 # TorchServe wants exactly one class here, so all others live in their own modules.
-
-# An upright stroke, which no reader of digits takes for anything but a 1.
-_GOLDEN_DIGIT = 1
-_GOLDEN_REQUEST = Request(
-    msgspec.json.encode(
-        {"data": [float(4 <= row < 24 and 13 <= column < 15) for row in range(SIDE) for column in range(SIDE)]}
-    ),
-    "application/json",
-)
 
 
 _WITHDRAWN = "withdrawn"
 
 
 class MnistHandler:
-    """The digit classifier as a TorchServe handler; one instance lives in each worker process."""
+    """A classifier of 28×28 images as a TorchServe handler; one instance lives in each worker process."""
 
     def initialize(self, context: Any) -> None:
-        """Load the weights and run once, so that the first request finds everything warm.
+        """Load the model and run once, so that the first request finds everything warm.
 
         Raises:
-            RuntimeError: the archive's weights are missing, broken or wrong, or another's code stands before the
+            RuntimeError: a file of the archive is missing, broken or wrong, or another's code stands before the
                 archive's; TorchServe logs it and retries.
         """
         _require_own_code()
@@ -47,18 +38,20 @@ class MnistHandler:
         self._folder = Path(properties["model_dir"])
         self._runtime = runtime.load(self._folder, properties["gpu_id"])
         self._runtime.probabilities(np.zeros((properties["batch_size"], PIXELS), np.float32))
-        self._model = Model(context.model_name, context.manifest["model"]["modelVersion"])
+        version = context.manifest["model"]["modelVersion"]
+        contents = model.read(self._folder, context.model_name, version, context.model_yaml_config, self._runtime.classes)
+        self._model, settings, self._golden = contents
+        self._golden_request = Request(self._golden.body(), "application/json")
         self._make_golden_prediction()
         self._description = self._describe(context)
         self._timeout = context.model_yaml_config["responseTimeout"]  # s
         # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
         logging.getLogger().setLevel(logging.WARNING)
-        settings = context.model_yaml_config["handler"]
-        self._cache = cache.ResponseCache(self._compute, settings["cacheSize"]) if settings["cacheSize"] else None
+        self._cache = cache.ResponseCache(self._compute, settings.cache_size) if settings.cache_size else None
         self._reporter = None
-        if settings["metricsPeriod"]:
-            self._reporter = telemetry.Reporter(self._model.version, self._cache)
-            self._reporter.start(settings["metricsPeriod"])
+        if settings.metrics_period:
+            self._reporter = telemetry.Reporter(self._model, self._runtime.classes, self._cache)
+            self._reporter.start(settings.metrics_period)
         transport.install()
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
@@ -125,23 +118,25 @@ class MnistHandler:
         return self._description
 
     def _make_golden_prediction(self) -> None:
-        """Read a digit as for any client, but uncounted.
+        """Read the golden example as for any client, but uncounted.
 
         Raises:
-            RuntimeError: it is taken for another.
+            RuntimeError: the model says something else of it than the archive expects.
         """
-        pixels = batch.read([_GOLDEN_REQUEST], self._model).pixels
-        if self._runtime.probabilities(pixels)[0, _GOLDEN_DIGIT] < 0.5:
-            raise RuntimeError(
-                "The weights take an upright stroke for something else than a 1. Restore them with `git checkout "
-                "model_store` or train others with `scripts/train`, then build the archive with `scripts/archive`."
-            )
+        pixels = batch.read([self._golden_request], self._model).pixels
+        self._golden.check(self._runtime.probabilities(pixels))
 
     def _describe(self, context: Any) -> bytes:
+        is_digits = self._model.pictures == "mnist"
+        kind = "digit" if is_digits else "class"
+        picture = "a digit in any place and size" if is_digits else f"scaled as a whole to {SIDE}×{SIDE}"
+        remark = "".join(f"; {sentence}" for sentence in self._runtime.metadata.get("remarks", ()))
+        labels = {"labels": list(self._model.labels)} if self._model.labels else {}
         description = {
             "name": context.model_name,
             "version": context.manifest["model"]["modelVersion"],
-            "classes": list(range(CLASSES)),
+            "classes": list(range(self._runtime.classes)),
+            **labels,
             "runtime": self._runtime.name,
             "input": {
                 "application/json": {
@@ -151,11 +146,15 @@ class MnistHandler:
                     f"{PIXELS} bytes: uint8, 0 to 255",
                     f"{PIXELS * 4} bytes: little-endian float32, 0 to 1",
                 ],
-                "image/png": f"one picture of at most {image_files.MAX_PIXELS:,} pixels, a digit in any place and size",
+                "image/png": f"one picture of at most {image_files.MAX_PIXELS:,} pixels, {picture}",
                 "image/jpeg": "likewise",
                 "image/webp": "likewise",
             },
-            "output": {"prediction": "0 to 9", "confidence": "probability of that digit, 0 to 1"},
+            "output": {
+                "prediction": f"0 to {self._runtime.classes - 1}",
+                **({"label": "the name of that class"} if labels else {}),
+                "confidence": f"probability of that {kind}, 0 to 1{remark}",
+            },
             "model": self._runtime.metadata,
         }
         return msgspec.json.encode(description)

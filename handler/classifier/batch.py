@@ -69,8 +69,8 @@ class Batch(NamedTuple):
     model: Model
 
     def responses(self, probabilities: Probabilities) -> list[Response]:
-        """What the requests get, given the model's probabilities (n + m, 10)."""
-        outcomes: list[Outcome] = [*predictions(probabilities)]
+        """What the requests get, given the model's probabilities (n + m, K)."""
+        outcomes: list[Outcome] = [*predictions(probabilities, self.model.labels)]
         for row, refusal in self.refusals.items():
             outcomes[row] = refusal
         responses = []
@@ -166,7 +166,7 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
     if media_type in ("application/json", ""):
         # gRPC has no media types, but a picture tells by itself what it is.
         if not media_type and image_files.is_image(body):
-            row[:] = images.read(body)
+            row[:] = images.READERS[model.pictures](body)
             return None
         body = bytes(body)
         return None if payload.read_plain(body, row) else _read_document(json_document.decode(body), row, model)
@@ -175,7 +175,7 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
             return v2.read(tensors, model)
         payload.read_bytes(body, row)
     elif media_type in image_files.MEDIA_TYPES:
-        row[:] = images.read(body)
+        row[:] = images.READERS[model.pictures](body)
     else:
         raise Refusal(
             "media_type",

@@ -1,4 +1,6 @@
-"""A PNG, JPEG or WebP -> (784,) float32 in 0..1, made as MNIST was made. Knows no TorchServe.
+"""A PNG, JPEG or WebP -> (784,) float32 in 0..1, by one of `READERS`. Knows no TorchServe.
+
+`plain` takes the whole picture, in grey, scaled to 28×28. `mnist` makes a digit as MNIST's were made:
 
 bytes ── open_image ──> picture ── grey ──> grey levels ── ink ──> ink on black ── fit ──> 20×20 ── centre ──> 28×28
 
@@ -8,6 +10,8 @@ computing the center of mass of the pixels, and translating the image so as to p
 (LeCun, Cortes, Burges: http://yann.lecun.com/exdb/mnist; LeCun et al., Gradient-Based Learning Applied to Document
 Recognition, Proceedings of the IEEE 86(11), 1998, section III.A).
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +39,11 @@ def read(body: Body) -> NDArray[np.float32]:
         return _floats(written)
     written, box = ink(levels)
     return np.zeros(PIXELS, np.float32) if box is None else _floats(centre(fit(written, box)))
+
+
+def read_plain(body: Body) -> NDArray[np.float32]:
+    """The whole picture in an image file, (784,) in 0..1, black 0 and white 1; raises what `read` raises."""
+    return _floats(grey(open_image(body)).resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
 def grey(picture: Image.Image) -> Image.Image:
@@ -110,3 +119,7 @@ def _position(digit: Image.Image) -> tuple[int, int]:
 
 def _floats(page: Image.Image) -> NDArray[np.float32]:
     return np.asarray(page, np.float32).reshape(-1) / np.float32(255)
+
+
+# How pictures become a model's pixels, by the setting `pictures` of its model-config.yaml.
+READERS: dict[str, Callable[[Body], NDArray[np.float32]]] = {"mnist": read, "plain": read_plain}

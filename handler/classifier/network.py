@@ -1,14 +1,12 @@
-"""The network: 28x28 pixels to logits for the ten digits and for "not a digit"."""
+"""The network: 28x28 pixels to logits for K classes and for "none of them"."""
 
 import torch
 from torch import Tensor, nn
-from .types import CLASSES, PIXELS, SIDE
-
-NOT_A_DIGIT = CLASSES  # index of the eleventh logit
+from .types import PIXELS, SIDE
 
 
 class DigitNetwork(nn.Module):
-    """Five convolutions, strided in place of pooling, and a linear layer.
+    """Five convolutions, strided in place of pooling, and a linear layer whose last logit is that of no class.
 
     Its first step takes every pixel's distance from the paper, the mean along the image's border. So dark ink
     on light paper looks to it as light ink on dark does, and every blank page is the same page.
@@ -16,7 +14,7 @@ class DigitNetwork(nn.Module):
 
     paper: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 10) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, 16, 5, stride=2, padding=2),  # (B, 16, 14, 14)
@@ -30,14 +28,14 @@ class DigitNetwork(nn.Module):
             nn.Conv2d(64, 96, 3),  # (B, 96, 1, 1)
             nn.ReLU(),
         )
-        self.classifier = nn.Linear(96, CLASSES + 1)
+        self.classifier = nn.Linear(96, classes + 1)
 
         border = torch.ones(SIDE, SIDE)
         border[1:-1, 1:-1] = 0
         self.register_buffer("paper", (border / border.sum()).reshape(PIXELS, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels (B, 784) float32 in 0..1 to logits (B, 11)."""
+        """Pixels (B, 784) float32 in 0..1 to logits (B, K + 1)."""
         ink = (pixels - pixels @ self.paper).abs()
         features = self.features(ink.reshape(-1, 1, SIDE, SIDE))
         logits: Tensor = self.classifier(features.flatten(1))

@@ -1,6 +1,7 @@
 """Pixels to probabilities on whatever the worker has: ONNX Runtime on a CPU, torch on a GPU.
 
-Both read their weights from the model's directory, where a `.mar` unpacks them: `mnist.onnx` and `mnist.pt`.
+Both read their weights from the model's directory, where a `.mar` unpacks them: NAME.onnx, NAME.pt, or both. With the
+second alone the network runs under torch everywhere: it could not be exported.
 """
 
 import json
@@ -8,10 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
-from .types import CLASSES, PIXELS, Pixels, Probabilities
-
-ONNX_FILE = "mnist.onnx"
-TORCH_FILE = "mnist.pt"
+from .types import MAX_CLASSES, PIXELS, Pixels, Probabilities
 
 
 class WeightsError(RuntimeError):
@@ -28,12 +26,13 @@ class Runtime(Protocol):
     """The network, loaded and ready."""
 
     name: str
+    classes: int  # K
     metadata: dict[str, Any]
 
     def probabilities(self, pixels: Pixels) -> Probabilities:
-        """Pixels (B, 784) in 0..1 to the ten digits' probabilities (B, 10).
+        """Pixels (B, 784) in 0..1 to the classes' probabilities (B, K).
 
-        A row sums to less than one: the rest is the probability that the image shows no digit.
+        A row may sum to less than one: the rest is the probability that the image shows none of them.
         """
 
 
@@ -42,12 +41,32 @@ def load(model_dir: Path, gpu_id: int | None) -> Runtime:
 
     Raises `WeightsError` if the weights cannot be used.
     """
-    if gpu_id is not None:
+    onnx, saved = find(model_dir)
+    if saved.is_file() and gpu_id is not None:
         import torch  # noqa: PLC0415 - for GPUs alone
 
         if torch.cuda.is_available():
-            return TorchRuntime(model_dir / TORCH_FILE, f"cuda:{gpu_id}")
-    return OnnxRuntime(model_dir / ONNX_FILE)
+            return TorchRuntime(saved, f"cuda:{gpu_id}")
+    if saved.is_file() and not onnx.is_file():
+        import torch  # noqa: PLC0415 - for what could not be exported
+        from . import torch_network  # noqa: PLC0415 - it imports torch
+
+        if torch_network.is_imported(saved):
+            torch.set_num_threads(1)  # TorchServe scales by workers, whose threads would fight over the cores
+            return TorchRuntime(saved, "cpu")
+    return OnnxRuntime(onnx)
+
+
+def find(model_dir: Path) -> tuple[Path, Path]:
+    """The paths of the two weights files in a folder, one of which may be missing.
+
+    Raises `WeightsError` if there is none of any name, or of several names.
+    """
+    names = {file.with_suffix("") for suffix in (".onnx", ".pt") for file in model_dir.glob(f"*{suffix}")}
+    if len(names) != 1:
+        raise WeightsError(model_dir, f"holds the weights of {len(names)} models, where those of one are expected")
+    [name] = names
+    return name.with_name(f"{name.name}.onnx"), name.with_name(f"{name.name}.pt")
 
 
 class OnnxRuntime:
@@ -72,13 +91,15 @@ class OnnxRuntime:
             tensors = [*self._session.get_inputs(), *self._session.get_outputs()]
             self.metadata: dict[str, Any] = json.loads(self._session.get_modelmeta().custom_metadata_map["metadata"])
         except Exception as error:  # onnxruntime's errors have no other common base
-            raise WeightsError(path, f"is not an ONNX file that scripts/train wrote: {_first_line(error)}") from None
-        found = [(tensor.name, tensor.shape[1:]) for tensor in tensors]
-        if found != [("pixels", [PIXELS]), ("probabilities", [CLASSES])]:
-            raise WeightsError(
-                path,
-                f"holds another network: expected pixels (B, {PIXELS}) and probabilities (B, {CLASSES}), got {found}",
-            )
+            problem = f"is not an ONNX file that scripts/train or scripts/archive wrote: {_first_line(error)}"
+            raise WeightsError(path, problem) from None
+        match [(tensor.name, tensor.shape[1:]) for tensor in tensors]:
+            case [("pixels", [size]), ("probabilities", [int(classes)])] if size == PIXELS and classes <= MAX_CLASSES:
+                self.classes = classes
+            case found:
+                raise WeightsError(
+                    path, f"holds another network: expected pixels (B, {PIXELS}) and probabilities (B, K), got {found}"
+                )
 
     def probabilities(self, pixels: Pixels) -> Probabilities:
         """See `Runtime.probabilities`."""
@@ -90,27 +111,24 @@ class TorchRuntime:
     """The torch network on `device`."""
 
     def __init__(self, path: Path, device: str) -> None:
-        import torch  # noqa: PLC0415 - for GPUs alone
-        from .network import DigitNetwork  # noqa: PLC0415 - it imports torch
+        import torch  # noqa: PLC0415 - for GPUs and what cannot be exported
+        from . import torch_network  # noqa: PLC0415 - it imports torch
 
         self.name = f"torch-{device}"
         self._torch, self._device = torch, device
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # TF32 would part a GPU's answers from a CPU's
         _require(path)
-        network = DigitNetwork()
         try:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-            network.load_state_dict(saved["state_dict"])
-            self.metadata: dict[str, Any] = saved["metadata"]
+            network, self.metadata = torch_network.load(path)
         except Exception as error:  # a pickle can break in every way
-            raise WeightsError(path, f"does not hold the weights of network.py: {_first_line(error)}") from None
+            raise WeightsError(path, f"does not hold the weights of its network: {_first_line(error)}") from None
         self._network = network.eval().to(device)
+        self.classes = self.probabilities(torch.zeros(1, PIXELS).numpy()).shape[1]
 
     def probabilities(self, pixels: Pixels) -> Probabilities:
         """See `Runtime.probabilities`."""
         with self._torch.inference_mode():
-            logits = self._network(self._torch.from_numpy(pixels).to(self._device))
-            result: Probabilities = logits.softmax(dim=1)[:, :CLASSES].cpu().numpy()
+            result: Probabilities = self._network(self._torch.from_numpy(pixels).to(self._device)).cpu().numpy()
         return result
 
 

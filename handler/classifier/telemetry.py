@@ -25,7 +25,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 from .cache import ResponseCache
-from .types import CLASSES, REASONS, Probabilities, Refusals
+from .types import REASONS, Model, Probabilities, Refusals
 
 CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 BATCH_SIZE = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -45,7 +45,7 @@ class Series(NamedTuple):
 class BatchRecord(NamedTuple):
     """What there is to know of a batch of n images."""
 
-    probabilities: Probabilities  # (n, 10); those of a refused image mean nothing
+    probabilities: Probabilities  # (n, K); those of a refused image mean nothing
     refusals: Refusals  # by row
     decode: float  # s
     inference: float  # s
@@ -65,12 +65,14 @@ class Reporter:
     """The metrics of one worker.
 
     Args:
-        version: the model's, a label of all that is counted.
+        model: what is counted is of this one, as its labels say.
+        classes: K, of the model.
         cache: the cache of responses, if there is one.
     """
 
-    def __init__(self, version: str, cache: ResponseCache | None) -> None:
-        self._version = version
+    def __init__(self, model: Model, classes: int, cache: ResponseCache | None) -> None:
+        self._model = model
+        self._classes = classes
         self._cache = cache
         self._hits = 0  # of the cache, that have been reported
         self._batches: deque[_BatchCounts] = deque()
@@ -85,7 +87,7 @@ class Reporter:
 
     def start(self, period: float) -> None:
         """Report every `period` s, for as long as the worker lives, and when it ends."""
-        self._write(_zeros())  # a series that begins with its first event hides that event from rate()
+        self._write(_zeros(self._classes))  # a series that begins with its first event hides that event from rate()
         threading.Thread(target=self._report_forever, args=(period,), daemon=True).start()
         atexit.register(self.report)
 
@@ -107,7 +109,7 @@ class Reporter:
 
     def _write(self, sums: Mapping[Series, float]) -> None:
         end = f"|#hostname:{socket.gethostname()},{int(time.time())}"
-        version = f"model_version:{self._version}"
+        version = f"model_version:{self._model.version}"
         counters = [_line(series, value, "COUNTER", version) + end for series, value in sums.items()]
         gauges = [_line(series, value, "GAUGE") + end for series, value in _vitals().items()]
         # One message of many lines: one write, and one wake-up of the JVM.
@@ -124,8 +126,8 @@ def _sums(batches: Sequence[_BatchCounts]) -> Counter[Series]:
     sums: Counter[Series] = Counter()
     if not batches:
         return sums
-    probabilities = np.concatenate([batch.probabilities for batch in batches])  # (n, 10)
-    for digit, count in enumerate(np.bincount(probabilities.argmax(axis=1), minlength=CLASSES).tolist()):
+    probabilities = np.concatenate([batch.probabilities for batch in batches])  # (n, K)
+    for digit, count in enumerate(np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]).tolist()):
         sums[Series("mnist_predictions_total", (f"digit:{digit}",))] = count
     for batch in batches:
         sums.update(batch.refusals)
@@ -136,9 +138,9 @@ def _sums(batches: Sequence[_BatchCounts]) -> Counter[Series]:
     return sums
 
 
-def _zeros() -> dict[Series, float]:
+def _zeros(classes: int) -> dict[Series, float]:
     """Every series that is known before anything has happened."""
-    nothing = _BatchCounts(0, np.zeros((1, CLASSES), np.float32), [], 0, 0)
+    nothing = _BatchCounts(0, np.zeros((1, classes), np.float32), [], 0, 0)
     refusals = [_refusal(status, reason) for reason, status in REASONS.items()]
     return dict.fromkeys([*_sums([nothing]), *refusals, Series("mnist_cache_hits_total")], 0)
 

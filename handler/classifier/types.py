@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 SIDE = 28  # pixels
 PIXELS = SIDE * SIDE  # row by row
-CLASSES = 10
+MAX_CLASSES = 100  # of a model: each has its series among the metrics
 MAX_IMAGES = 64  # in one request
 MAX_BODY = 65_536  # bytes of one image
 MAX_LARGE_BODY = 1_572_864  # bytes of several, as TorchServe's max_request_size
@@ -18,7 +18,7 @@ MAX_QUOTE = 80  # characters of a client's that a message repeats; TorchServe en
 
 Body = bytes | bytearray | memoryview
 Pixels = NDArray[np.float32]  # (n, PIXELS), 0 black to 1 white
-Probabilities = NDArray[np.float32]  # (n, CLASSES); a row's rest to 1 is the probability that there is no digit
+Probabilities = NDArray[np.float32]  # (n, K) of K classes; a row's rest to 1 is the probability of none of them
 
 # Why an image is refused, in the words of the metrics, and the status of a request with nothing else in it.
 REASONS = {
@@ -35,10 +35,12 @@ REASONS = {
 
 
 class Model(NamedTuple):
-    """What answers call the model."""
+    """What is special to a model: what its answers call it and its classes, and how pictures become its pixels."""
 
     name: str
     version: str
+    labels: tuple[str, ...] = ()  # a name for each class, or none at all
+    pictures: Literal["mnist", "plain"] = "plain"
 
 
 class Request(NamedTuple):
@@ -57,9 +59,9 @@ class Response(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What the model says of an image: the likeliest digit, and the probability that it shows that digit."""
+    """What the model says of an image: the likeliest class, and the probability that it shows that class."""
 
-    digit: int
+    class_id: int
     confidence: float
 
     @property
@@ -79,6 +81,27 @@ class Prediction(NamedTuple):
             "model": model._asdict(),
         }
         return self.encode()[:-1] + b", " + msgspec.json.encode(more)[1:]
+
+
+class LabeledPrediction(NamedTuple):
+    """The same of a model whose classes have names."""
+
+    class_id: int
+    confidence: float
+    label: str
+
+    @property
+    def status(self) -> HTTPStatus:
+        """Of a request with nothing else in it."""
+        return HTTPStatus.OK
+
+    def encode(self) -> bytes:
+        """As JSON, the name between its class and its confidence."""
+        return b'{"prediction": %d, "label": %b, "confidence": %.6f}' % (
+            self.class_id,
+            msgspec.json.encode(self.label),
+            self.confidence,
+        )
 
 
 def quote(value: object) -> str:
@@ -104,11 +127,15 @@ class Refusal(Exception):  # noqa: N818 - an answer like any other, and no error
         return msgspec.json.encode({"code": int(self.status), "type": kind, "message": str(self), **more})
 
 
-Outcome = Prediction | Refusal  # of one image
+Outcome = Prediction | LabeledPrediction | Refusal  # of one image
 Refusals = Mapping[int, Refusal]  # by row
 
 
-def predictions(probabilities: Probabilities) -> Sequence[Prediction]:
-    """What probabilities (n, 10) say of n images."""
-    digits, confidences = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
-    return [*map(Prediction, digits, confidences)]
+def predictions(
+    probabilities: Probabilities, labels: Sequence[str] = ()
+) -> Sequence[Prediction] | Sequence[LabeledPrediction]:
+    """What probabilities (n, K) say of n images, with the names of their classes if these have any."""
+    classes, confidences = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
+    if labels:
+        return [*map(LabeledPrediction, classes, confidences, map(labels.__getitem__, classes))]
+    return [*map(Prediction, classes, confidences)]

@@ -11,7 +11,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from classifier.runtime import TORCH_FILE, TorchRuntime
+from classifier import runtime
+from classifier.runtime import TorchRuntime
 from mnist_torchserve.client import digits, weights
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.project import MODEL_STORE
@@ -145,6 +146,6 @@ def _digits() -> Sequence[_Digit]:
     """The sample's digits with the answers of the network itself, in plain PyTorch."""
     pixels = digits.floats(digits.sample()[0])
     pixels[:, 0] = 0
-    answers = weights.answers(TorchRuntime(MODEL_STORE / TORCH_FILE, "cpu"), pixels)
+    answers = weights.answers(TorchRuntime(runtime.find(MODEL_STORE)[1], "cpu"), pixels)
     texts = [", ".join(map(repr, row[1:].tolist())) for row in pixels]
     return [*map(_Digit, texts, answers)]

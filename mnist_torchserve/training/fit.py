@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from classifier.network import NOT_A_DIGIT, DigitNetwork
+from classifier.network import DigitNetwork
 from . import batchnorm, calibration, outliers
 from .augmentation import Ranges, distort
 from .dataset import Dataset, Split
@@ -120,7 +120,7 @@ class Training:
             chosen = _part(order, step, configuration.digits_per_batch)
             drawn = _part(others, step, configuration.outliers_per_batch)
             images = torch.cat([self.digits[chosen], self.outliers[drawn]])
-            targets = torch.cat([self.labels[chosen], torch.full((len(drawn),), NOT_A_DIGIT)])
+            targets = torch.cat([self.labels[chosen], torch.full((len(drawn),), self.dataset.classes)])
             if not clear:
                 moved = distort(images, configuration.ranges, generator, graded=True)
                 kept = torch.rand(len(images), 1, generator=generator) < configuration.kept

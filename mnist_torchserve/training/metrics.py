@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from classifier.types import CLASSES
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -11,7 +10,7 @@ BINS = 15
 
 
 def accuracy(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
-    """Share of rows of `probabilities` (N, 10) whose largest column is the label's."""
+    """Share of rows of `probabilities` (N, K) whose largest column is the label's."""
     return float((probabilities.argmax(1) == labels).mean())
 
 
@@ -21,8 +20,8 @@ def nll(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
 
 
 def brier(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
-    """Mean over rows of the squared error summed over the ten classes (Brier, 1950)."""
-    truth = np.eye(CLASSES)[labels]
+    """Mean over rows of the squared error summed over the classes (Brier, 1950)."""
+    truth = np.eye(probabilities.shape[1])[labels]
     return float(((probabilities - truth) ** 2).sum(1).mean())
 
 

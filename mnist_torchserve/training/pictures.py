@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from numpy.typing import NDArray
-from classifier.types import CLASSES, SIDE
+from classifier.types import SIDE
 from . import metrics
 from .campaign import TrainedSeed
 from .dataset import Split
@@ -62,9 +62,9 @@ def _training_curves(outcomes: Sequence[TrainedSeed]) -> Figure:
 
 
 def _confusion_matrix(probabilities: NDArray[np.float32], test: Split) -> Figure:
-    counts = np.zeros((CLASSES, CLASSES), int)
+    counts = np.zeros((probabilities.shape[1],) * 2, int)
     np.add.at(counts, (test.labels, probabilities.argmax(1)), 1)
-    wrong = counts * (1 - np.eye(CLASSES, dtype=int))
+    wrong = counts * (1 - np.eye(len(counts), dtype=int))
     figure = Figure((5.6, 5.2))
     axes = figure.subplots()
     axes.imshow(wrong, cmap="Reds", vmax=max(wrong.max() * 1.6, 1))
@@ -72,7 +72,7 @@ def _confusion_matrix(probabilities: NDArray[np.float32], test: Split) -> Figure
         if count:
             weight = "normal" if row == column else "bold"
             axes.text(column, row, str(count), ha="center", va="center", fontsize=8.5, weight=weight)
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(CLASSES), yticks=range(CLASSES))
+    axes.set(xlabel="predicted", ylabel="true", xticks=range(len(counts)), yticks=range(len(counts)))
     axes.set_title(f"{wrong.sum()} of {counts.sum():,} test digits wrong")
     axes.grid(visible=False)
     return figure

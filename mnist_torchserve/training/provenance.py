@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from classifier.types import CLASSES
 from mnist_torchserve import machine
 from mnist_torchserve.project import git
 from .dataset import PACKAGE, Dataset
@@ -33,7 +32,7 @@ def begin(path: Path, configuration: Configuration, dataset: Dataset) -> dict[st
 def _circumstances(configuration: Configuration, dataset: Dataset) -> dict[str, Any]:
     return {
         "name": "mnist",
-        "classes": [str(digit) for digit in range(CLASSES)],
+        "classes": [str(digit) for digit in range(dataset.classes)],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {
             "name": "MNIST",

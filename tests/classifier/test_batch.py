@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from classifier import batch
-from classifier.types import CLASSES, PIXELS, REASONS, Model, Request, Response
+from classifier.types import PIXELS, REASONS, Model, Request, Response
+from mnist_torchserve.contract import CLASSES
 from tests.support.bodies import MEDIA_TYPES, bodies
 
 MAX_RESPONSE = 32_768  # bytes: half of max_response_size, beyond which TorchServe ends the worker

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from classifier import batch
-from classifier.types import CLASSES, MAX_BODY, PIXELS, SIDE, Model, Request
+from classifier.types import MAX_BODY, PIXELS, SIDE, Model, Request
+from mnist_torchserve.contract import CLASSES
 from tests.support.json_values import json_values
 
 MODEL = Model("mnist", "1.0")

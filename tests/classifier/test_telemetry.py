@@ -16,7 +16,8 @@ import yaml
 from classifier import cache, telemetry
 from classifier.batch import read
 from classifier.telemetry import BatchRecord, Reporter
-from classifier.types import CLASSES, REASONS, Model, Refusal, Request, Response
+from classifier.types import REASONS, Model, Refusal, Request, Response
+from mnist_torchserve.contract import CLASSES
 from mnist_torchserve.project import ROOT
 
 # TorchServe 0.12.0 takes a line of a worker's log for a metric if it looks like this (its Metric.java).
@@ -24,12 +25,13 @@ LINE = re.compile(
     r"\[METRICS\](?P<name>\w+)\.\w+:(?P<value>[0-9\-,.e]+)\|#(?P<labels>[^|]*)\|#type:(?P<type>\w+)\|#hostname:[^,]+,\d+"
 )
 
+MODEL = Model("mnist", "1.0")
 Series = tuple[str, frozenset[str]]  # a metric's name, and its labels as `name:value`
 
 
 @pytest.fixture
 def reporter() -> Reporter:
-    return Reporter("1.0", None)
+    return Reporter(MODEL, CLASSES, None)
 
 
 def reported(log: pytest.LogCaptureFixture) -> dict[Series, float]:
@@ -139,7 +141,7 @@ def test_cache_hits_are_those_since_the_last_report(caplog: pytest.LogCaptureFix
         return [Response(HTTPStatus.OK, b"")] * len(requests)
 
     answers = cache.ResponseCache(answer, 10)
-    reporter = Reporter("1.0", answers)
+    reporter = Reporter(MODEL, CLASSES, answers)
     for _ in range(4):
         answers([Request(b"a", "")])
         reporter.report()
@@ -175,8 +177,9 @@ def test_worker_that_ends_reports_what_it_has_done() -> None:
 import logging, sys
 import numpy as np
 from classifier import telemetry
+from classifier.types import Model
 logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)  # as TorchServe's worker does
-reporter = telemetry.Reporter("1.0", None)
+reporter = telemetry.Reporter(Model("mnist", "1.0"), 10, None)
 reporter.start(period=3600)
 reporter.observe(telemetry.BatchRecord(np.eye(10, dtype=np.float32)[:3], {}, 0.001, 0.001))
 sys.exit(0)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from classifier.runtime import Runtime
-from classifier.types import CLASSES, Pixels
+from classifier.types import Pixels
 from mnist_torchserve.client import weights
+from mnist_torchserve.contract import CLASSES
 from tests.support import stub
 from tests.support.fixtures import Sample
 from tests.support.stub import Answering

@@ -12,7 +12,7 @@ from tests.support.worker import Worker
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive's files, but for its code, as TorchServe unpacks them."""
     folder = tmp_path_factory.mktemp("model")
-    for file in (ROOT / "handler" / "model-config.yaml", MODEL_STORE / "mnist.pt", MODEL_STORE / "mnist.onnx"):
+    for file in (*(ROOT / "handler").glob("*.[yj]*"), MODEL_STORE / "mnist.pt", MODEL_STORE / "mnist.onnx"):
         shutil.copy(file, folder)
     return folder
 

@@ -7,8 +7,8 @@ import zlib
 from pathlib import Path
 
 import pytest
-from classifier.types import CLASSES, Probabilities
-from mnist_torchserve.contract import BAD_INPUTS
+from classifier.types import Probabilities
+from mnist_torchserve.contract import BAD_INPUTS, CLASSES
 from tests.support import oracle
 from tests.support.fixtures import Sample
 from tests.support.worker import Worker, describe, form, request

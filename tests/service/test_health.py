@@ -155,7 +155,7 @@ def test_worker_that_hangs_is_no_health_and_is_replaced(subject: Subject, tmp_pa
     hangs = tmp_path / "hangs"
 
     def hanging(handler: bytes) -> bytes:
-        begin = b"        pixels = batch.read([_GOLDEN"
+        begin = b"        pixels = batch.read([self._golden_request"
         assert handler.count(begin) == 1
         loop = f"        while __import__('os').path.exists({str(hangs)!r}): __import__('time').sleep(0.01)\n"
         return handler.replace(begin, loop.encode() + begin)

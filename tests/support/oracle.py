@@ -2,7 +2,8 @@
 
 import torch
 from classifier.network import DigitNetwork
-from classifier.types import CLASSES, Pixels, Probabilities
+from classifier.types import Pixels, Probabilities
+from mnist_torchserve.contract import CLASSES
 from mnist_torchserve.project import MODEL_STORE
 
 

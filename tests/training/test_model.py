@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from classifier.network import DigitNetwork
 from classifier.runtime import Runtime
-from classifier.types import CLASSES, PIXELS, SIDE
+from classifier.types import PIXELS, SIDE
 from mnist_torchserve.client import digits
+from mnist_torchserve.contract import CLASSES
 from mnist_torchserve.project import MODEL_STORE, ROOT
 from mnist_torchserve.training import (
     augmentation,

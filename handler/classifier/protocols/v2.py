@@ -7,6 +7,8 @@
         {"name": "confidence", "datatype": "FP32", "shape": [2], "data": [0.9999, 0.0]},
         {"name": "error", "datatype": "BYTES", "shape": [2], "data": ["", "Expected a number from 0 to 1, got 7 …"]}]}
 
+A model whose classes have names answers with them as well, in the BYTES `label`.
+
 FP16 (in bytes alone), FP32 and FP64 are from 0 to 1, integers from 0 to 255. An image with values outside has the
 prediction -1 and its reason in `error`.
 `data` may be flat or nested; or the tensor's bytes follow the JSON, as `parameters.binary_data_size` says.
@@ -25,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ..json_document import Document, convert
 from ..payload import refuse_out_of_range
-from ..types import MAX_IMAGES, PIXELS, SIDE, Model, Outcome, Prediction, Refusal, quote
+from ..types import MAX_IMAGES, PIXELS, SIDE, Model, Outcome, Refusal, quote
 from . import Images
 
 OUTPUTS = {"prediction": "INT64", "confidence": "FP32", "error": "BYTES"}
@@ -83,7 +85,7 @@ def read(document: Document, model: Model) -> Images:
     """
     try:
         request: InferenceRequest = convert(document.value, InferenceRequest, "$")
-        _require_known(request)
+        _require_known(request, model)
         values = _values(request.inputs[0], document.rest)
     except Refusal as refusal:
         return Images.none(refusal)
@@ -95,23 +97,29 @@ def read(document: Document, model: Model) -> Images:
     return Images(pixels, refusals, partial(_join, request, model))
 
 
+def outputs_of(model: Model) -> dict[str, str]:
+    """The datatypes of the tensors that answers have, by name."""
+    return OUTPUTS | {"label": "BYTES"} if model.labels else OUTPUTS
+
+
 def _join(request: InferenceRequest, model: Model, outcomes: Sequence[Outcome]) -> bytes:
     rows = [
-        (outcome.digit, round(outcome.confidence, 6), "")
-        if isinstance(outcome, Prediction)
+        (outcome.class_id, round(outcome.confidence, 6), "")
+        if not isinstance(outcome, Refusal)
         else (-1, 0.0, str(outcome))
         for outcome in outcomes
     ]
-    columns = dict(zip(OUTPUTS, zip(*rows, strict=True), strict=True))
-    wanted = dict.fromkeys(output.name for output in request.outputs) if request.outputs else OUTPUTS
-    outputs = [
-        {"name": name, "datatype": OUTPUTS[name], "shape": [len(rows)], "data": columns[name]} for name in wanted
-    ]
+    columns: dict[str, Sequence[object]] = dict(zip(OUTPUTS, zip(*rows, strict=True), strict=True))
+    if model.labels:
+        columns["label"] = [model.labels[index] if index >= 0 else "" for index, *_ in rows]
+    known = outputs_of(model)
+    wanted = dict.fromkeys(output.name for output in request.outputs) if request.outputs else known
+    outputs = [{"name": name, "datatype": known[name], "shape": [len(rows)], "data": columns[name]} for name in wanted]
     named = {"model_name": model.name, "model_version": model.version}
     return msgspec.json.encode({**named, **({"id": request.id} if request.id else {}), "outputs": outputs})
 
 
-def _require_known(request: InferenceRequest) -> None:
+def _require_known(request: InferenceRequest, model: Model) -> None:
     """Refuse what cannot be answered, and what would be repeated in the answer at any length."""
     if len(request.inputs) != 1:
         raise Refusal("length", f"Expected 1 tensor, got {len(request.inputs)} - at `$.inputs`.")
@@ -126,8 +134,8 @@ def _require_known(request: InferenceRequest) -> None:
             "type", f"Expected FP16 as bytes behind the JSON, or another datatype, got numbers - at `{_DATA}`."
         )
     for index, output in enumerate(request.outputs or ()):
-        if output.name not in OUTPUTS:
-            known = ", ".join(OUTPUTS)
+        if output.name not in outputs_of(model):
+            known = ", ".join(outputs_of(model))
             raise Refusal("type", f"Expected one of {known}, got {quote(output.name)} - at `$.outputs[{index}].name`.")
 
 

@@ -1,0 +1,51 @@
+"""Anybody's classifier between our pixels and our probabilities: how its input looks, and what its output means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+Meaning = Literal["logits", "log-probabilities", "probabilities"]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a network takes and gives."""
+
+    shape: tuple[int, ...]  # of one image: (784,), (28, 28) or (1, 28, 28)
+    meaning: Meaning
+    in_tuple: bool = False  # whether the output is the first of several
+    mean: float = 0.0  # of the pixels, as the network was trained: (pixel - mean) / std
+    std: float = 1.0
+    inverted: bool = False  # whether the network was trained on dark ink on light paper, 1 - pixel
+    temperature: float = 1.0  # by which logits are divided
+
+
+class Adapter(nn.Module):
+    """From pixels (B, 784) in 0..1 to probabilities (B, K).
+
+    Args:
+        network: takes (B, *shape), gives (B, K), or a tuple of which that is the first.
+        interface: what it takes and gives.
+    """
+
+    def __init__(self, network: nn.Module, interface: Interface) -> None:
+        super().__init__()
+        self.network = network
+        self.interface = interface
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 784) to probabilities (B, K)."""
+        interface = self.interface
+        images = 1 - pixels if interface.inverted else pixels
+        if (interface.mean, interface.std) != (0, 1):
+            images = (images - interface.mean) / interface.std
+        found: Tensor | Sequence[Any] = self.network(images.reshape(-1, *interface.shape))
+        output: Tensor = found[0] if interface.in_tuple else found  # type: ignore[assignment]
+        if interface.meaning == "probabilities":
+            if interface.temperature == 1:
+                return output
+            output = output.clamp_min(1e-30).log()
+        # The softmax of log-probabilities is the probabilities.
+        return (output / interface.temperature).softmax(dim=1)

@@ -1,0 +1,56 @@
+"""A weights file for torch: this project's own network, or anybody's, whose code is in the archive."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from .adapter import Adapter, Interface
+from .network import DigitNetwork
+
+
+class Probabilities(nn.Module):
+    """A digit network's answer in probabilities, without that of none of its classes."""
+
+    def __init__(self, network: DigitNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 784) to probabilities (B, K)."""
+        probabilities: Tensor = self.network(pixels).softmax(dim=1)[:, :-1]
+        return probabilities
+
+
+def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Read a file: its network, from pixels (B, 784) to probabilities (B, K), and its metadata.
+
+    Any error of torch's, of the network's own code, or of the file's shape is raised as it comes.
+    """
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    state, metadata = saved["state_dict"], saved["metadata"]
+    if "imported" in metadata:
+        imported = metadata["imported"]
+        kind = getattr(importlib.import_module(imported["module"]), imported["class"])
+        network: nn.Module = kind(**imported["arguments"])
+        network = network.float().eval()
+        network.load_state_dict(state)
+        interface = Interface(**{**imported["interface"], "shape": tuple(imported["interface"]["shape"])})
+        return Adapter(network, interface), metadata
+    return Probabilities(digit_network(state)), metadata
+
+
+def digit_network(state: dict[str, Any]) -> DigitNetwork:
+    """This project's own network with these weights."""
+    network = DigitNetwork(len(state["classifier.bias"]) - 1)
+    network.load_state_dict(state)
+    return network
+
+
+def is_imported(path: Path) -> bool:
+    """Whether a file is of a network whose own code is in the archive; not if it cannot be read."""
+    try:
+        return "imported" in torch.load(path, map_location="cpu", weights_only=True)["metadata"]
+    except Exception:  # a pickle can break in every way
+        return False
