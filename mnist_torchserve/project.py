@@ -5,6 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL_STORE = ROOT / "model_store"
+MODELS = ROOT / "models"  # a folder for each model that a user brings or trains
 EXAMPLE = ROOT / "docs" / "seven.json"  # a request's body, that of the README's curl
 
 

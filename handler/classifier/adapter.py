@@ -43,6 +43,7 @@ class Adapter(nn.Module):
             images = (images - interface.mean) / interface.std
         found: Tensor | Sequence[Any] = self.network(images.reshape(-1, *interface.shape))
         output: Tensor = found[0] if interface.in_tuple else found  # type: ignore[assignment]
+        output = output.reshape(pixels.shape[0], -1)  # some drop the first dimension where it is 1
         if interface.meaning == "probabilities":
             if interface.temperature == 1:
                 return output

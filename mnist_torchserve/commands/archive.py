@@ -1,19 +1,133 @@
-"""Build model_store/mnist.mar from the handler, the weights and model-config.yaml, by torch-model-archiver."""
+"""Build a model's archive: MNIST's, model_store/mnist.mar, or with --name that of a network that you bring.
 
+A class and its weights (--model-file or --model, and --weights) or an ONNX file (--onnx): what it takes and gives is
+found by trying, it is exported and compared, and what goes into the archive is written to models/NAME. With --name
+alone, the archive is built again from there. The code of a class that you name runs with your rights.
+"""
+
+import argparse
+import json
 import shlex
 import sys
+from pathlib import Path
+from typing import Any
 
 from mnist_torchserve.daemon import ServiceError
+from mnist_torchserve.packaging.errors import PackagingError
+from mnist_torchserve.packaging.package import Brought, package
+from mnist_torchserve.packaging.source import Source
 from mnist_torchserve.service import Archive
+from mnist_torchserve.training.idx import DatasetError
 from . import command_line
+
+_SHAPES = {"784": (784,), "28x28": (28, 28), "1x28x28": (1, 28, 28)}
+_MEANINGS = ("logits", "log-probabilities", "probabilities")
 
 
 def main() -> None:
-    command_line("archive", __doc__).parse_args()
-    archive = Archive()
-    print(shlex.join(archive.command("model_store")), flush=True)
+    parser = command_line("archive", __doc__)
+    _add_arguments(parser)
+    options = parser.parse_args()
+    brings = [option for option in (options.model_file, options.model, options.onnx) if option is not None]
+    if len(brings) > 1:
+        parser.error("expected one of --model-file, --model and --onnx")
+    if brings and not options.name:
+        parser.error("expected --name with a network that you bring")
     try:
+        archive = Archive.named(options.name) if options.name else Archive()
+        if brings:
+            package(_brought(options, archive), archive.contents, tell)
+            tell(f"Wrote {archive.contents} and the model card beside it.")
+        print(shlex.join(archive.command("model_store")), flush=True)
         archive.build()
-    except ServiceError as error:
+    except (ServiceError, PackagingError, DatasetError) as error:
         sys.exit(str(error))
     print(f"Built {archive.path}, {archive.path.stat().st_size / 2**10:.0f} KiB")
+    if options.name:
+        print(f"Serve it:\n  scripts/serve --model {archive.name}")
+
+
+def tell(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+def _brought(options: argparse.Namespace, archive: Archive) -> Brought:
+    if archive.is_ours:
+        raise ServiceError(f"{archive.name} is the name of this project's own model: choose another.")
+    network: Source | Path
+    if options.onnx is not None:
+        network = options.onnx
+    elif options.model is not None:
+        network = Source.of_name(options.model, Path.cwd())
+    else:
+        network = Source.of_file(options.model_file, options.model_class)
+    mean, std = options.normalize
+    return Brought(
+        name=archive.name,
+        network=network,
+        weights=options.weights,
+        arguments=options.model_args,
+        shape=options.input_shape and _SHAPES[options.input_shape],
+        meaning=options.output,
+        mean=mean,
+        std=std,
+        inverted=options.dark_on_light,
+        labels=_labels(options.labels) if options.labels else (),
+        pictures=options.pictures,
+        validation=options.calibrate,
+        transpose=options.transpose,
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", help="the model's name in the service's routes; default: mnist")
+    code = parser.add_argument_group("the network")
+    code.add_argument("--model-file", type=Path, metavar="FILE", help="Python file with its class, an nn.Module")
+    code.add_argument("--model", metavar="MODULE:CLASS", help="its class in a package, such as my_project.model:Net")
+    code.add_argument("--model-class", metavar="NAME", help="the class in --model-file, where there are several")
+    code.add_argument(
+        "--model-args", type=_arguments, default={}, metavar="JSON", help="""its arguments: '{"num_classes": 10}'"""
+    )
+    code.add_argument("--weights", type=Path, metavar="FILE", help="its state_dict, or a checkpoint that holds one")
+    code.add_argument("--onnx", type=Path, metavar="FILE", help="an ONNX file in place of class and weights")
+    found = parser.add_argument_group("what it takes and gives")
+    found.add_argument("--input-shape", choices=_SHAPES, help="of an image; default: found by trying")
+    found.add_argument("--output", choices=_MEANINGS, help="default: found by trying")
+    found.add_argument(
+        "--normalize",
+        type=float,
+        nargs=2,
+        default=(0.0, 1.0),
+        metavar=("MEAN", "STD"),
+        help="of its training's pixels, often 0.1307 0.3081; default: pixels from 0 to 1 as they are",
+    )
+    found.add_argument(
+        "--dark-on-light", action="store_true", help="it was trained on dark ink on light paper; default: light on dark"
+    )
+    found.add_argument("--labels", type=Path, metavar="FILE", help="names of its classes, a line for each")
+    found.add_argument(
+        "--pictures",
+        choices=("plain", "mnist"),
+        default="plain",
+        help="how PNG and JPEG become 28×28: scaled as a whole, or a digit's ink centred as MNIST's; "
+        "default: %(default)s",
+    )
+    found.add_argument("--calibrate", type=Path, metavar="FOLDER", help="fit its confidence to IDX validation images")
+    found.add_argument("--transpose", action="store_true", help="those images are transposed, as EMNIST's are")
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected JSON, got {text!r}: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"expected a JSON object of arguments by name, got {text!r}")
+    return value
+
+
+def _labels(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise PackagingError(f"{path} cannot be read: {error.strerror}.") from None

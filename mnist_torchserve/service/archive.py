@@ -1,7 +1,8 @@
-"""The model archive `model_store/mnist.mar`: how it is built, and when it is out of date."""
+"""A model archive, such as `model_store/mnist.mar`: how it is built, and when it is out of date."""
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -9,42 +10,79 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Self
 
 import yaml
 from mnist_torchserve.daemon import ServiceError
-from mnist_torchserve.project import MODEL_STORE, ROOT
+from mnist_torchserve.project import MODEL_STORE, MODELS, ROOT
 
-_WORKING = ["torch-model-archiver", "--model-name", "mnist", "--version", "1.0"]
-_WORKING += ["--handler", "handler/mnist_handler.py", "--serialized-file", "model_store/mnist.pt"]
-# Of a folder the archiver copies the children, subfolders whole.
-_WORKING += ["--extra-files", "handler,model_store/mnist.onnx", "--config-file", "handler/model-config.yaml"]
+OURS = "mnist"  # the model that comes with this project, whose files lie where the README's command names them
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Change = Callable[[bytes], bytes]
 
 
 class Archive:
-    """A `.mar` file of this checkout's handler and weights.
+    """A `.mar` file of this checkout's handler and a model's files.
 
     Args:
-        path: the file.
+        path: the file, named as its model.
+        contents: the folder of all that goes into it beside handler/; None for the usual one. Ours has none.
     """
 
-    def __init__(self, path: Path = MODEL_STORE / "mnist.mar") -> None:
+    def __init__(self, path: Path = MODEL_STORE / f"{OURS}.mar", contents: Path | None = None) -> None:
         self.path = path
+        self.name = path.name.removesuffix(".mar")
+        self.contents = contents or MODELS / self.name / "archive"
 
-    @staticmethod
-    def command(export_path: str) -> list[str]:
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The archive of a model in the model store.
+
+        Raises:
+            ServiceError: the name is none that TorchServe and a gateway can have in their routes.
+        """
+        if not _NAME.fullmatch(name):
+            raise ServiceError(f"Expected a model's name of letters, digits, `_`, `-` and `.`, got {name!r}.")
+        return cls(MODEL_STORE / f"{name}.mar")
+
+    def command(self, export_path: str) -> list[str]:
         """The `torch-model-archiver` command that builds the archive in `export_path`, run from the root."""
-        return [*_WORKING, "--export-path", export_path, "--force"]
+        if self.is_ours:
+            weights, extra, config = "model_store/mnist.pt", "model_store/mnist.onnx", "handler/model-config.yaml"
+        else:
+            contents = os.path.relpath(self.contents, ROOT)
+            found = [file for suffix in ("pt", "onnx") for file in self.contents.glob(f"*.{suffix}")]
+            weights = f"{contents}/{found[0].name}" if found else f"{contents}/{self.name}.onnx"
+            extra, config = contents, f"{contents}/model-config.yaml"
+        command = ["torch-model-archiver", "--model-name", self.name, "--version", "1.0"]
+        command += ["--handler", "handler/mnist_handler.py", "--serialized-file", weights]
+        # Of a folder the archiver copies the children, subfolders whole; what comes later replaces what came before.
+        command += ["--extra-files", f"handler,{extra}", "--config-file", config]
+        return [*command, "--export-path", export_path, "--force"]
 
     def is_current(self) -> bool:
-        """Whether the archive is there, whole, and holds what it would be built from, whenever that was written."""
+        """Whether the archive is there, whole, and holds what it would be built from, whenever that was written.
+
+        One whose model's files are elsewhere is as current as it can be.
+        """
         if not zipfile.is_zipfile(self.path):  # its directory is at its end, so half of one is none
             return False
         with zipfile.ZipFile(self.path) as built:
             held = {entry.filename: entry.CRC for entry in built.infolist() if not entry.is_dir()}
-        sources = {name: zlib.crc32(file.read_bytes()) for name, file in _sources().items() if file.is_file()}
+        if not self.has_sources():
+            return True
+        sources = {name: zlib.crc32(file.read_bytes()) for name, file in self._sources().items() if file.is_file()}
         return sources == {name: crc for name, crc in held.items() if not name.startswith("MAR-INF/")}
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is of the model that comes with this project."""
+        return self.name == OURS
+
+    def has_sources(self) -> bool:
+        """Whether the files of its model are in this checkout."""
+        return self.is_ours or self.contents.is_dir()
 
     def build(self) -> None:
         """Build the archive, aside first, so that a half-written one is never seen.
@@ -52,20 +90,25 @@ class Archive:
         Raises:
             ServiceError: a source is missing, or the archiver failed.
         """
-        for source in _sources().values():
+        if not self.has_sources():
+            raise ServiceError(
+                f"There is no model `{self.name}`: bring one with `scripts/archive --name {self.name} --model-file …` "
+                f"or train one with `scripts/train --name {self.name} --idx …`."
+            )
+        for source in self._sources().values():
             if not source.is_file():
                 raise ServiceError(f"{source} is missing and belongs into the archive: restore it with git.")
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".building-") as aside:
             [program, *arguments] = self.command(aside)
             archiver = Path(sys.executable).with_name(program)
-            # It works in a folder `mnist` of the system's temporary one, where another of its kind may work as well.
+            # It works in the system's temporary folder under the model's name, where another may work as well.
             variables = {**os.environ, "TMPDIR": aside}
             done = subprocess.run(
                 [archiver, *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
             )
             if done.returncode:
                 raise ServiceError(f"torch-model-archiver failed: {done.stderr.strip().splitlines()[-1]}")
-            _without_bytecode(Path(aside) / "mnist.mar", self.path)
+            _without_bytecode(Path(aside) / self.path.name, self.path)
 
     def build_if_outdated(self) -> None:
         """Build the archive unless it is current, and say so."""
@@ -90,6 +133,14 @@ class Archive:
             for name, content in contents.items():
                 copy.writestr(name, content)
 
+    def _sources(self) -> dict[str, Path]:
+        """All files that go into the archive, by their names there."""
+        if self.is_ours:
+            model = {name: MODEL_STORE / name for name in (f"{OURS}.pt", f"{OURS}.onnx")}
+        else:
+            model = _files(self.contents)
+        return _files(ROOT / "handler") | model
+
     def variant(self, folder: Path, **settings: object) -> None:
         """Write a copy of the archive into `folder`, with other settings in its model-config.yaml."""
         self.copy(
@@ -97,12 +148,10 @@ class Archive:
         )
 
 
-def _sources() -> dict[str, Path]:
-    """All files that go into the archive, by their names there."""
-    handler = ROOT / "handler"
-    code = [file for file in handler.rglob("*") if file.is_file() and file.parent.name != "__pycache__"]
-    weights = [MODEL_STORE / name for name in ("mnist.pt", "mnist.onnx")]
-    return {file.relative_to(handler).as_posix(): file for file in code} | {file.name: file for file in weights}
+def _files(folder: Path) -> dict[str, Path]:
+    """All files of a folder, by their places in it."""
+    found = [file for file in folder.rglob("*") if file.is_file() and file.parent.name != "__pycache__"]
+    return {file.relative_to(folder).as_posix(): file for file in found}
 
 
 def _without_bytecode(built: Path, path: Path) -> None:

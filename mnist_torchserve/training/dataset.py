@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import io
 import pickle
-import struct
 import subprocess
 import sys
 import zipfile
@@ -19,9 +18,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from classifier.types import PIXELS
-from mnist_torchserve.client import digits
 from mnist_torchserve.project import ROOT
+from . import idx
+from .idx import DatasetError as DatasetError
+from .idx import Split as Split
 
 CACHE = ROOT / ".data"
 
@@ -34,22 +34,6 @@ WHEEL_MEMBER = "mnist/data/mnist.pkl.gz"
 DIGITS_SHA256 = "c97a2c607853b499a01d274c02fa5de533f80f6f09404e77aa0e02ec99b4c1f5"
 
 SPLIT_SIZES = {"train": 50_000, "validation": 10_000, "test": 10_000}
-
-
-class DatasetError(RuntimeError):
-    """MNIST could not be had, or is not what it should be; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Digits and what they show: `pixels` (N, 784) uint8, row by row, 0 black; `labels` (N,) uint8."""
-
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-    def floats(self) -> NDArray[np.float32]:
-        """Pixels as the service gets them: (N, 784) float32 in 0..1."""
-        return digits.floats(self.pixels)
 
 
 @dataclass(frozen=True)
@@ -151,25 +135,6 @@ def _grey_levels(floats: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _from_idx(directory: Path) -> list[Split]:
-    train = _read_idx(directory, "train-images", 3).reshape(-1, PIXELS), _read_idx(directory, "train-labels", 1)
-    test = _read_idx(directory, "t10k-images", 3).reshape(-1, PIXELS), _read_idx(directory, "t10k-labels", 1)
+    train, test = idx.read(directory, "train"), idx.read(directory, "test")
     cut = SPLIT_SIZES["train"]
-    return [Split(train[0][:cut], train[1][:cut]), Split(train[0][cut:], train[1][cut:]), Split(*test)]
-
-
-def _read_idx(directory: Path, stem: str, dimensions: int) -> NDArray[np.uint8]:
-    """Read a file of http://yann.lecun.com/exdb/mnist: magic 0x0800 + dimensions, big-endian sizes, bytes."""
-    names = [f"{stem}{dash}idx{dimensions}-ubyte{ending}" for dash in "-." for ending in ("", ".gz")]
-    path = next((directory / name for name in names if (directory / name).exists()), None)
-    if path is None:
-        raise DatasetError(f"No {names[0]} or {names[1]} in {directory}. Expected the four classic MNIST files.")
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        content = gzip.decompress(content)
-    header = struct.Struct(f">{1 + dimensions}I")
-    if len(content) < header.size:
-        raise DatasetError(f"{path} is cut short: {len(content)} bytes.")
-    magic, *shape = header.unpack_from(content)
-    if magic != 0x0800 + dimensions or len(content) != header.size + int(np.prod(shape)):
-        raise DatasetError(f"{path} is not an IDX file of bytes in {dimensions} dimensions, or is cut short.")
-    return np.frombuffer(content, np.uint8, offset=header.size).reshape(shape)
+    return [Split(train.pixels[:cut], train.labels[:cut]), Split(train.pixels[cut:], train.labels[cut:]), test]

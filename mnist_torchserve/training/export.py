@@ -27,18 +27,19 @@ def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
     return torch_network.digit_network(saved["state_dict"]).eval(), saved["metadata"]
 
 
-def write_onnx(network: nn.Module, metadata: dict[str, Any], path: Path) -> None:
+def write_onnx(network: nn.Module, metadata: dict[str, Any], path: Path, *, strict: bool = False) -> None:
     """Write one file from `pixels` (B, 784) to `probabilities` (B, K), `metadata` as JSON under that key.
 
-    Any error of torch's exporter is raised as it comes.
+    `strict` lets torch compile the network's code where it would else follow one run of it. Any error of torch's
+    exporter is raised as it comes.
     """
     batch = torch.export.Dim("batch")
+    images = (torch.zeros(2, PIXELS),)
+    exported = torch.export.export(network.eval(), images, dynamic_shapes=({0: batch},), strict=strict)
     program: Any = torch.onnx.export(
-        network.eval(),
-        (torch.zeros(2, PIXELS),),
+        exported,
         input_names=["pixels"],
         output_names=["probabilities"],
-        dynamic_shapes=({0: batch},),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,

@@ -1,0 +1,116 @@
+"""A network of torch's as ONNX, and whether that answers as the network does."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from classifier.adapter import Adapter
+from classifier.runtime import OnnxRuntime
+from classifier.types import PIXELS, Pixels, Probabilities
+from mnist_torchserve.training import export
+from .errors import PackagingError, one_line
+
+BATCHES = (1, 2, 16)
+TOLERANCE = 1e-4  # of a probability
+
+
+class ExportError(Exception):
+    """The network cannot be written as ONNX; the message says why, in a line."""
+
+
+def write(adapter: Adapter, metadata: dict[str, Any], path: Path) -> None:
+    """Write a network, with its adapter, as ONNX.
+
+    Raises:
+        ExportError: it is not made of what ONNX has.
+    """
+    reason = ""
+    # Each can export what the other cannot: attributes that are set on the way, or the number of images as a number.
+    for network, strict in ((_Stateless(adapter), False), (adapter, True)):
+        try:
+            with _quiet():
+                return export.write_onnx(network, metadata, path, strict=strict)
+        except Exception as error:  # torch's exporter has no common base for what it cannot export
+            reason = reason or _reason(error)
+    raise ExportError(reason)
+
+
+def answers(adapter: nn.Module, pixels: Pixels) -> Probabilities:
+    """What the network itself says of images (n, 784)."""
+    with torch.inference_mode():
+        found: Probabilities = adapter(torch.from_numpy(pixels)).numpy()
+    return found
+
+
+def compare(expected: Probabilities, answer: Callable[[Pixels], Probabilities], pixels: Pixels) -> float:
+    """Compare what is answered of images (n, 784), in batches of several sizes, with what is right; the difference.
+
+    Raises:
+        PackagingError: it is too large.
+    """
+    largest = 0.0
+    for size in BATCHES:
+        for start in range(0, len(pixels) - size + 1, size):
+            rows = slice(start, start + size)
+            largest = max(largest, float(np.abs(answer(pixels[rows]) - expected[rows]).max()))
+    if not largest <= TOLERANCE:
+        raise PackagingError(
+            f"The exported network answers unlike the network itself: a probability differs by {largest:.2g}, where at "
+            f"most {TOLERANCE:g} is allowed."
+        )
+    return largest
+
+
+def check_onnx(path: Path, expected: Probabilities, pixels: Pixels) -> float:
+    """The same of an ONNX file."""
+    return compare(expected, OnnxRuntime(path).probabilities, pixels)
+
+
+class _Stateless(nn.Module):
+    """A module that forgets what its forward pass keeps as attributes, which an export would refuse."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        kept = [(each, dict(vars(each))) for each in self.module.modules()]
+        try:
+            result: Tensor = self.module(pixels)
+        finally:
+            for each, attributes in kept:
+                vars(each).clear()
+                vars(each).update(attributes)
+        return result
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within, the exporter says nothing: of what goes wrong, its error tells."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _reason(error: BaseException) -> str:
+    """Why an export failed: the first cause, without the exporter's advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return one_line(type(error)(lines[0]) if lines else error) if isinstance(error, Exception) else one_line(error)
+
+
+def random_images(count: int) -> Pixels:
+    """Images (count, 784) of noise, always the same, of three decimals."""
+    return np.random.default_rng(0).random((count, PIXELS)).round(3).astype(np.float32)

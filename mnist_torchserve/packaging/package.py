@@ -1,0 +1,210 @@
+"""All the steps from what somebody brings to the folder that an archive is built of."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from classifier.adapter import Adapter, Interface, Meaning
+from classifier.runtime import OnnxRuntime
+from classifier.types import Pixels, Probabilities
+from mnist_torchserve.client import digits
+from mnist_torchserve.training import export as onnx_file
+from mnist_torchserve.training import idx
+from mnist_torchserve.training.idx import Split
+from . import checkpoint, confidence, export, model_folder, probe, under_torch
+from .confidence import Calibration
+from .errors import PackagingError
+from .foreign_onnx import ForeignOnnx
+from .probe import Findings, Network
+from .source import Source, construct
+
+_IMAGES = 32  # of each kind, to try and to compare networks on
+_BATCH = 500  # validation images at a time
+
+Tell = Callable[[str], None]
+Answer = Callable[[Pixels], Probabilities]
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What somebody brings, and what is said of it."""
+
+    name: str
+    network: Source | Path  # a class, or an ONNX file
+    weights: Path | None = None  # of the class
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # of the class's constructor
+    shape: tuple[int, ...] | None = None  # None: found by trying
+    meaning: Meaning | None = None  # likewise
+    mean: float = 0.0
+    std: float = 1.0
+    inverted: bool = False
+    labels: Sequence[str] = ()
+    pictures: Literal["mnist", "plain"] = "plain"
+    validation: Path | None = None  # folder of IDX files to calibrate on
+    transpose: bool = False  # of their images
+
+
+def package(brought: Brought, folder: Path, tell: Tell) -> None:
+    """Write all that goes into a model's archive beside handler/ into `folder`, in place of what was there.
+
+    Args:
+        brought: the network and what is said of it.
+        folder: where the files go; the card goes beside it.
+        tell: takes a sentence of what was found.
+
+    Raises:
+        PackagingError: it cannot be used as it is.
+        DatasetError: the validation images cannot be used.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".packing-") as parent:
+        aside = Path(parent) / "archive"
+        aside.mkdir()
+        if isinstance(brought.network, Source):
+            with brought.network.importable():
+                _pack_class(brought, brought.network, aside, tell)
+        else:
+            _pack_onnx(brought, brought.network, aside, tell)
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.rename(folder)
+        (Path(parent) / "model_card.md").replace(folder.parent / "model_card.md")
+
+
+def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> None:
+    kind = source.load()
+    network = construct(kind, brought.arguments)
+    if brought.weights is None:
+        raise PackagingError(f"Expected the weights of {kind.__name__}, got none: name their file with --weights.")
+    for remark in checkpoint.fit(network, checkpoint.read(brought.weights), brought.weights):
+        tell(f"{brought.weights.name}: {remark}.")
+    network.eval()
+
+    def ask(images: Pixels) -> Any:
+        with torch.inference_mode():
+            found = network(torch.from_numpy(images))
+        return tuple(found) if isinstance(found, tuple | list) else found
+
+    interface, findings = _interface(brought, ask)
+    tell(f"{kind.__name__} {findings}.")
+    adapter = Adapter(network, interface)
+    calibration, golden = _calibration(brought, findings.classes, lambda pixels: export.answers(adapter, pixels), tell)
+    if calibration:
+        adapter.interface = interface = replace(interface, temperature=calibration["temperature"])
+    images = _images()
+    expected = export.answers(adapter, images)
+    metadata = _metadata(brought, f"{kind.__name__} {findings}", brought.weights, calibration)
+    try:
+        export.write(adapter, metadata, folder / f"{brought.name}.onnx")
+    except export.ExportError as error:
+        tell(f"It cannot be exported to ONNX ({error}), so it will run as it is, under torch.")
+        imported = {"module": source.module, "class": kind.__name__, "arguments": dict(brought.arguments)}
+        metadata["imported"] = {**imported, "interface": {**asdict(interface), "shape": list(interface.shape)}}
+        cost = under_torch.write(folder, network, source, metadata, images, expected)
+        tell(cost)
+    else:
+        largest = export.check_onnx(folder / f"{brought.name}.onnx", expected, images)
+        tell(f"Exported to ONNX: its probabilities differ from the module's by {largest:.1g} at most.")
+    _write_rest(brought, folder, metadata, golden, lambda pixels: export.answers(adapter, pixels))
+
+
+def _pack_onnx(brought: Brought, path: Path, folder: Path, tell: Tell) -> None:
+    network = ForeignOnnx(path)
+    interface, findings = _interface(replace(brought, shape=network.shape), network)
+    tell(f"{path.name} {findings}.")
+    file = folder / f"{brought.name}.onnx"
+
+    def write(interface: Interface, calibration: Calibration | None) -> Answer:
+        metadata = _metadata(brought, f"{path.name} {findings}", path, calibration)
+        onnx_file.save_onnx(network.adapted(interface), metadata, file)
+        return OnnxRuntime(file).probabilities
+
+    calibration, golden = _calibration(brought, findings.classes, write(interface, None), tell)
+    if calibration:
+        interface = replace(interface, temperature=calibration["temperature"])
+    answer = write(interface, calibration)
+    _require_same(network, interface, answer)
+    metadata = _metadata(brought, f"{path.name} {findings}", path, calibration)
+    _write_rest(brought, folder, metadata, golden, answer)
+
+
+def _interface(brought: Brought, network: Network) -> tuple[Interface, Findings]:
+    pixels = 1 - _images() if brought.inverted else _images()
+    pixels = ((pixels - brought.mean) / brought.std).astype(np.float32)
+    findings = probe.find(network, pixels, brought.shape, brought.meaning)
+    if brought.labels and len(brought.labels) != findings.classes:
+        raise PackagingError(f"Expected a label for each of {findings.classes} classes, got {len(brought.labels)}.")
+    interface = Interface(
+        findings.shapes[0], findings.meaning, findings.in_tuple, brought.mean, brought.std, brought.inverted
+    )
+    return interface, findings
+
+
+def _calibration(brought: Brought, classes: int, answer: Answer, tell: Tell) -> tuple[Calibration | None, Pixels]:
+    """What validation images say, if there are any, and an image for the golden example."""
+    if brought.validation is None:
+        tell("Its confidence is not calibrated: --calibrate FOLDER does that on validation images.")
+        return None, export.random_images(1)[0]
+    split = idx.read(brought.validation, "validation", transpose=brought.transpose)
+    [split], _ = idx.from_zero([split], classes)
+    found, right = _calibrated(split, answer)
+    before, after = found["before"], found["after"]
+    tell(
+        f"Calibrated on {found['images']:,} images, of which it reads {found['accuracy']:.2%} rightly: temperature "
+        f"{found['temperature']:.3f}, NLL {before['nll']:.4f} before and {after['nll']:.4f} after, ECE "
+        f"{before['ece']:.2%} before and {after['ece']:.2%} after."
+    )
+    return found, right
+
+
+def _calibrated(split: Split, answer: Answer) -> tuple[Calibration, Pixels]:
+    pixels = split.floats()
+    probabilities = np.concatenate([answer(pixels[at : at + _BATCH]) for at in range(0, len(pixels), _BATCH)])
+    right = np.flatnonzero(probabilities.argmax(1) == split.labels)
+    if not len(right):
+        raise PackagingError("The network reads none of the validation images rightly: are they of the same classes?")
+    return confidence.calibrate(probabilities, split.labels), pixels[right[0]]
+
+
+def _require_same(network: ForeignOnnx, interface: Interface, answer: Answer) -> None:
+    """Compare the adapted file with the file itself, adapted here by other means."""
+
+    class Itself(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> Any:
+            found = network(images.numpy())
+            return tuple(map(torch.from_numpy, found)) if isinstance(found, tuple) else torch.from_numpy(found)
+
+    images = _images()
+    expected = export.answers(Adapter(Itself(), interface), images)
+    export.compare(expected, answer, images)
+
+
+def _metadata(brought: Brought, summary: str, weights: Path, calibration: Calibration | None) -> dict[str, Any]:
+    remarks = ["there is no class for none of these: every picture gets one of the classes"]
+    return {
+        "name": brought.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "summary": summary,
+        "weights": weights.name,
+        "normalization": {"mean": brought.mean, "std": brought.std, "inverted": brought.inverted},
+        "calibration": calibration,
+        "remarks": remarks if calibration else ["not calibrated", *remarks],
+    }
+
+
+def _write_rest(brought: Brought, folder: Path, metadata: Mapping[str, Any], golden: Pixels, answer: Answer) -> None:
+    model_folder.write_settings(folder, brought.name, brought.pictures)
+    model_folder.write_labels(folder, brought.labels)
+    model_folder.write_golden(folder, golden, answer(golden[None])[0])
+    model_folder.write_card(folder, metadata)
+
+
+def _images() -> Pixels:
+    """Real digits and noise, (n, 784)."""
+    return np.concatenate([digits.floats(digits.sample()[0][:_IMAGES]), export.random_images(_IMAGES)])

@@ -1,0 +1,71 @@
+"""A network that cannot be exported: its weights and its code, to be run under torch."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from classifier.types import Pixels, Probabilities
+from mnist_torchserve.project import ROOT
+from . import model_folder
+from .errors import PackagingError
+from .export import TOLERANCE
+from .source import Source
+
+# What a worker does, in the folder that TorchServe unpacks: answers, ms for one image, MiB of memory.
+_ALONE = """
+import resource, sys, time
+from pathlib import Path
+import numpy as np
+from classifier import runtime
+loaded = runtime.load(Path("."), None)
+pixels = np.load(sys.argv[1])
+np.save(sys.argv[2], loaded.probabilities(pixels))
+times = []
+for row in pixels:
+    began = time.perf_counter()
+    loaded.probabilities(row[None])
+    times.append(time.perf_counter() - began)
+print(sorted(times)[len(times) // 2] * 1000, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def write(
+    folder: Path, network: nn.Module, source: Source, metadata: dict[str, Any], images: Pixels, expected: Probabilities
+) -> str:
+    """Write weights and code into `folder`, and try them as a worker would; return what this costs, as a sentence.
+
+    Raises:
+        PackagingError: the code does not run alone, or answers otherwise there.
+    """
+    files = source.files()
+    ours = {path.name for path in (ROOT / "handler").iterdir()}
+    if taken := sorted({place.partition("/")[0] for place in files} & ours):
+        raise PackagingError(f"The archive has a {taken[0]} of its own: rename yours.")
+    torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
+    model_folder.write_code(folder, files)
+    with tempfile.TemporaryDirectory() as aside:
+        asked, answered = Path(aside) / "images.npy", Path(aside) / "probabilities.npy"
+        np.save(asked, images)
+        variables = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", _ALONE, asked, answered], cwd=folder, env=variables, capture_output=True, text=True
+        )
+        if done.returncode:
+            said = done.stderr.strip().splitlines()
+            raise PackagingError(f"Its code does not run with the archive's files alone: {said[-1] if said else ''}")
+        difference = float(np.abs(np.load(answered) - expected).max())
+    if not difference <= TOLERANCE:
+        raise PackagingError(f"Its code answers otherwise with the archive's files alone, by {difference:.2g}.")
+    milliseconds, memory = map(float, done.stdout.split()[-2:])
+    code = ", ".join(sorted(files)) or "none: it comes from the environment"
+    return (
+        f"That takes {milliseconds:.2f} ms for an image and {memory / 1024:.0f} MiB a worker here, where a worker "
+        f"under ONNX Runtime takes about 150 MiB; the archive holds its code ({code}), which runs in every worker with "
+        "the packages that it imports."
+    )

@@ -1,0 +1,130 @@
+"""Labelled images in MNIST's format, IDX: http://yann.lecun.com/exdb/mnist. Of 28×28 pixels, 2 to 100 classes.
+
+Both usual spellings of a name are found, `train-images-idx3-ubyte` and `train-images.idx3-ubyte`, gzipped or not, and
+with any beginning, such as EMNIST's `emnist-letters-`. Labels begin at 0 or at 1.
+"""
+
+import gzip
+import re
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from classifier.types import MAX_CLASSES, PIXELS, SIDE
+from mnist_torchserve.client import digits
+
+_FILE = re.compile(
+    r"(?P<set>.*?)(?P<part>train|t10k|test|validation|val)-(?P<kind>images|labels)[-.]idx[13]-ubyte(\.gz)?"
+)
+_PARTS = {"train": ("train",), "test": ("t10k", "test"), "validation": ("validation", "val", "t10k", "test")}
+_DIMENSIONS = {"images": 3, "labels": 1}
+
+
+class DatasetError(RuntimeError):
+    """Images could not be had, or are not what they should be; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and what they show: `pixels` (N, 784) uint8, row by row, 0 black; `labels` (N,) uint8."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def floats(self) -> NDArray[np.float32]:
+        """Pixels as the service gets them: (N, 784) float32 in 0..1."""
+        return digits.floats(self.pixels)
+
+
+def read(directory: Path, part: str, *, transpose: bool = False) -> Split:
+    """The `train`, `test` or `validation` images in a folder, with their labels as they stand there.
+
+    Args:
+        directory: the folder.
+        part: the images to choose; `validation` means those of the test where there are no others.
+        transpose: whether rows and columns are exchanged, as in EMNIST's files.
+
+    Raises:
+        DatasetError: a file is missing, damaged, or does not go with the other.
+    """
+    images, labels = (_find(directory, part, kind) for kind in ("images", "labels"))
+    pixels, values = _content(images, 3), _content(labels, 1)
+    if pixels.shape[1:] != (SIDE, SIDE):
+        raise DatasetError(
+            f"Expected images of {SIDE}×{SIDE} pixels in {images}, got {pixels.shape[2]}×{pixels.shape[1]}."
+        )
+    if len(pixels) != len(values):
+        raise DatasetError(
+            f"Expected as many labels as images, got {len(values)} in {labels} for {len(pixels)} images."
+        )
+    if not len(pixels):
+        raise DatasetError(f"Expected images in {images}, got none.")
+    if transpose:
+        pixels = pixels.transpose(0, 2, 1)
+    return Split(np.ascontiguousarray(pixels).reshape(-1, PIXELS), values)
+
+
+def from_zero(splits: Sequence[Split], classes: int | None = None) -> tuple[list[Split], int]:
+    """The same images with labels from 0 to K - 1, and K.
+
+    Args:
+        splits: the first shows all classes; where its least label is 1, all labels are one less.
+        classes: K, if it is known.
+
+    Raises:
+        DatasetError: there are fewer than 2 or more than 100 classes, or labels that are none of K.
+    """
+    first = int(splits[0].labels.min())
+    least = 1 if first == 1 and not any((split.labels == 0).any() for split in splits) else 0
+    if classes is not None and all(split.labels.max() < classes for split in splits):
+        least = 0
+    found = int(max(split.labels.max() for split in splits)) - least + 1
+    if classes is not None and found > classes:
+        raise DatasetError(f"Expected labels of {classes} classes, got the label {found - 1 + least}.")
+    known = classes or found
+    if not 2 <= known <= MAX_CLASSES:
+        raise DatasetError(f"Expected 2 to {MAX_CLASSES} classes, got labels from {first} to {found - 1 + least}.")
+    if classes is None and (absent := sorted(set(range(known)) - set((splits[0].labels - least).tolist()))):
+        raise DatasetError(
+            f"Expected every label from {least} to {found - 1 + least}, got none of {absent[0] + least}."
+        )
+    return [Split(split.pixels, split.labels - np.uint8(least)) for split in splits], known
+
+
+def _find(directory: Path, part: str, kind: str) -> Path:
+    if not directory.is_dir():
+        raise DatasetError(f"There is no folder {directory}.")
+    matches = {file: match for file in sorted(directory.iterdir()) if (match := _FILE.fullmatch(file.name))}
+    for spelling in _PARTS[part]:
+        found = [file for file, match in matches.items() if (match["part"], match["kind"]) == (spelling, kind)]
+        if len({matches[file]["set"] for file in found}) > 1:
+            raise DatasetError(
+                f"Expected the files of one set in {directory}, got those of several: {found[0].name}, {found[1].name}."
+            )
+        if found:
+            return found[0]
+    usual = f"{_PARTS[part][0]}-{kind}-idx{_DIMENSIONS[kind]}-ubyte"
+    raise DatasetError(
+        f"No {usual} or {usual}.gz in {directory}. Expected files in MNIST's format under their usual names."
+    )
+
+
+def _content(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """A file's array: magic 0x0800 + dimensions, big-endian sizes, bytes."""
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path} cannot be read: {error}.") from None
+    header = struct.Struct(f">{1 + dimensions}I")
+    if len(content) < header.size:
+        raise DatasetError(f"{path} is cut short: {len(content)} bytes.")
+    magic, *shape = header.unpack_from(content)
+    if magic != 0x0800 + dimensions or len(content) != header.size + int(np.prod(shape)):
+        raise DatasetError(f"{path} is not an IDX file of bytes in {dimensions} dimensions, or is cut short.")
+    return np.frombuffer(content, np.uint8, offset=header.size).reshape(shape)
