@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 Meaning = Literal["logits", "log-probabilities", "probabilities"]
@@ -18,6 +19,7 @@ class Interface:
     in_tuple: bool = False  # whether the output is the first of several
     mean: float = 0.0  # of the pixels, as the network was trained: (pixel - mean) / std
     std: float = 1.0
+    one_by_one: bool = False  # whether an image's answer depends on the others in its batch
     inverted: bool = False  # whether the network was trained on dark ink on light paper, 1 - pixel
     temperature: float = 1.0  # by which logits are divided
 
@@ -41,12 +43,20 @@ class Adapter(nn.Module):
         images = 1 - pixels if interface.inverted else pixels
         if (interface.mean, interface.std) != (0, 1):
             images = (images - interface.mean) / interface.std
-        found: Tensor | Sequence[Any] = self.network(images.reshape(-1, *interface.shape))
-        output: Tensor = found[0] if interface.in_tuple else found  # type: ignore[assignment]
-        output = output.reshape(pixels.shape[0], -1)  # some drop the first dimension where it is 1
+        images = images.reshape(-1, *interface.shape)
+        if interface.one_by_one:
+            output = torch.cat([self._output(image[None]) for image in images])
+        else:
+            output = self._output(images)
         if interface.meaning == "probabilities":
             if interface.temperature == 1:
                 return output
             output = output.clamp_min(1e-30).log()
         # The softmax of log-probabilities is the probabilities.
         return (output / interface.temperature).softmax(dim=1)
+
+    def _output(self, images: Tensor) -> Tensor:
+        """Images (B, *shape) to the network's own output (B, K)."""
+        found: Tensor | Sequence[Any] = self.network(images)
+        output: Tensor = found[0] if self.interface.in_tuple else found  # type: ignore[assignment]
+        return output.reshape(images.shape[0], -1)  # some drop the first dimension where it is 1

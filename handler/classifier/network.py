@@ -10,12 +10,17 @@ class DigitNetwork(nn.Module):
 
     Its first step takes every pixel's distance from the paper, the mean along the image's border. So dark ink
     on light paper looks to it as light ink on dark does, and every blank page is the same page.
+
+    Args:
+        classes: K.
+        either_polarity: whether it takes that first step, which is right for ink; else it takes the pixels as they are.
     """
 
     paper: Tensor
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, either_polarity: bool = True) -> None:
         super().__init__()
+        self.either_polarity = either_polarity
         self.features = nn.Sequential(
             nn.Conv2d(1, 16, 5, stride=2, padding=2),  # (B, 16, 14, 14)
             nn.ReLU(),
@@ -36,7 +41,7 @@ class DigitNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 784) float32 in 0..1 to logits (B, K + 1)."""
-        ink = (pixels - pixels @ self.paper).abs()
+        ink = (pixels - pixels @ self.paper).abs() if self.either_polarity else pixels
         features = self.features(ink.reshape(-1, 1, SIDE, SIDE))
         logits: Tensor = self.classifier(features.flatten(1))
         return logits

@@ -38,12 +38,13 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         network.load_state_dict(state)
         interface = Interface(**{**imported["interface"], "shape": tuple(imported["interface"]["shape"])})
         return Adapter(network, interface), metadata
-    return Probabilities(digit_network(state)), metadata
+    return Probabilities(digit_network(state, metadata)), metadata
 
 
-def digit_network(state: dict[str, Any]) -> DigitNetwork:
-    """This project's own network with these weights."""
-    network = DigitNetwork(len(state["classifier.bias"]) - 1)
+def digit_network(state: dict[str, Any], metadata: dict[str, Any]) -> DigitNetwork:
+    """This project's own network with these weights, as their metadata say that it was trained."""
+    either_polarity = metadata.get("configuration", {}).get("either_polarity", True)
+    network = DigitNetwork(len(state["classifier.bias"]) - 1, either_polarity)
     network.load_state_dict(state)
     return network
 

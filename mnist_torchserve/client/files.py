@@ -6,6 +6,7 @@ file ── PNG, JPEG, WebP, JSON: batch.read; .npy: NumPy ──> images (784,)
 import io
 import warnings
 from contextlib import suppress
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -18,13 +19,16 @@ _SHAPES = ((PIXELS,), (SIDE, SIDE))
 _LONGER_SIDE = 640  # pixels, of a photograph that is made smaller
 
 
-def read(content: bytes) -> list[Pixels | Refusal]:
-    """The images in a file, whose first bytes tell its kind: each as pixels (784,) in 0..1, or why there are none."""
+def read(content: bytes, pictures: Literal["mnist", "plain"] = "mnist") -> list[Pixels | Refusal]:
+    """The images in a file, whose first bytes tell its kind: each as pixels (784,) in 0..1, or why there are none.
+
+    `pictures` is how the model that is asked has them read.
+    """
     if content.startswith(_NUMPY):
         pixels, refusals = _array(content)
     else:
         media_type = "image/png" if image_files.is_image(content) else "application/json"
-        found = batch.read([Request(content, media_type)], Model("", ""))
+        found = batch.read([Request(content, media_type)], Model("", "", pictures=pictures))
         pixels, refusals = found.pixels, found.refusals
     return [refusals.get(row, image) for row, image in enumerate(pixels)]
 

@@ -8,9 +8,11 @@ Exit code 0: it predicted (and, in the foreground, ended cleanly); 1: it could n
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from typing import Any
 
+import numpy as np
 import requests
 from mnist_torchserve.client import digits
 from mnist_torchserve.daemon import ServiceError
@@ -29,11 +31,22 @@ def main() -> None:
     parser = command_line("serve", __doc__)
     parser.add_argument("--detach", action="store_true", help="return once a prediction was answered")
     parser.add_argument("--gateway", action="store_true", help="start the gateway in front of it as well")
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the model that /predict means, in place of the first of `load_models` in config.properties; again for "
+        "others beside it",
+    )
     arguments = parser.parse_args()
     try:
-        services = local_services(arguments.gateway)
+        for model in arguments.model:
+            Archive.named(model)
+        services = local_services(arguments.gateway, arguments.model)
         if isinstance(services[0], TorchServe):
-            Archive().build_if_outdated()
+            for model in services[0].models:
+                Archive.named(model).build_if_outdated()
         serve(services, arguments.detach)
     except ServiceError as error:
         sys.exit(str(error))
@@ -47,9 +60,9 @@ def main() -> None:
         tell("The service has ended; its ports are free.")
 
 
-def local_services(with_gateway: bool) -> list[Service]:
+def local_services(with_gateway: bool, models: Sequence[str] = ()) -> list[Service]:
     """What is to run on this machine, in the order of its start."""
-    server = TorchServe()
+    server = TorchServe(models=models)
     if not with_gateway:
         return [server]
     gateway = Gateway(server)
@@ -111,16 +124,15 @@ def show(services: Sequence[Service]) -> None:
 
 
 def show_predictions(service: Service) -> None:
-    """Send real digits and draw each beside its answer."""
-    pixels, labels = digits.sample()
+    """Send images and draw each beside its answer."""
     with service.session() as session:
-        for image, label in zip(pixels[:SHOWN], labels[:SHOWN], strict=True):
+        for image, label in examples(service.models[0]):
             try:
                 asked = session.post(service.predict_url, json={"data": (image / 255).tolist()}, timeout=10)
                 asked.raise_for_status()
                 answer = asked.json()
             except requests.RequestException as error:
-                raise ServiceError(f"{service.name} is ready, but did not answer a digit: {error}.") from None
+                raise ServiceError(f"{service.name} is ready, but did not answer an image: {error}.") from None
             print("\n" + beside(digits.draw(image), label, answer))
         key = " -H 'x-api-key: …'" if "x-api-key" in session.headers else ""
     example = EXAMPLE.relative_to(ROOT)
@@ -128,10 +140,22 @@ def show_predictions(service: Service) -> None:
     print(f"\nTry it:\n  {said}")
 
 
-def beside(drawing: str, label: int, answer: dict[str, float]) -> str:
-    """A drawn digit with its label and its answer to the right."""
+def examples(model: str) -> Iterable[tuple[digits.Levels, int]]:
+    """Images (784,) with what they show: real digits, or the golden example of a model of other things."""
+    archive = Archive.named(model)
+    if archive.is_ours:
+        pixels, labels = digits.sample()
+        return zip(pixels[:SHOWN], labels[:SHOWN].tolist(), strict=True)
+    golden = archive.golden_example()
+    return [(digits.levels(np.array(golden["data"], np.float32)), golden["prediction"])]
+
+
+def beside(drawing: str, label: int, answer: dict[str, Any]) -> str:
+    """A drawn image with its label and its answer to the right."""
     lines = drawing.splitlines()
-    said = [f"label       {label}", f"prediction  {answer['prediction']}", f"confidence  {answer['confidence']:.4f}"]
+    named = f" ({answer['label']})" if "label" in answer else ""
+    said = [f"label       {label}", f"prediction  {answer['prediction']}{named}"]
+    said += [f"confidence  {answer['confidence']:.4f}"]
     start = (len(lines) - len(said)) // 2
     remarks = [said[n - start] if start <= n < start + len(said) else "" for n in range(len(lines))]
     return "\n".join(f"  {line:<28}    {remark}".rstrip() for line, remark in zip(lines, remarks, strict=True))

@@ -16,7 +16,9 @@ from . import command_line, tell
 def main() -> None:
     command_line("update", __doc__).parse_args()
     try:
-        update(TorchServe())
+        server = TorchServe()
+        running = server if server.process() is not None else server.standby()
+        update(TorchServe(models=running.models))
     except ServiceError as error:
         sys.exit(str(error))
     tell("The service has the new model.")
@@ -28,13 +30,16 @@ def update(server: TorchServe) -> None:
         raise ServiceError("The nodes are elsewhere: take them out of settings.toml, restart and put back in turn.")
     if gateway.process() is None or (server.process() or second.process()) is None:
         raise ServiceError("There is nothing to update: start the service with scripts/serve --gateway.")
-    Archive().build_if_outdated()
+    for model in server.models:
+        Archive.named(model).build_if_outdated()
     try:
         if server.process() is not None:  # else the second serves, since an update that failed
             gateway.route(Node.of(server))
             second.stop()
             tell("Starting a second TorchServe with the new model")
-            second = TorchServe.on_free_ports(second.home)
+            second = TorchServe.on_free_ports(
+                second.home, load_models=",".join(f"{model}.mar" for model in server.models)
+            )
             second.start()
             second.wait_ready()
             gateway.route(Node.of(server), Node.of(second))

@@ -47,7 +47,7 @@ def run(face: str, testbed: Testbed, count: int, progress: Callable[[int], objec
 
 def _is_well(testbed: Testbed) -> bool:
     try:
-        health.check(testbed.server.management_url)
+        health.check(testbed.server.management_url, testbed.server.models[0])
     except health.UnhealthyError:
         return False
     return requests.get(f"{testbed.gateway.url}/health", timeout=2).status_code == 200

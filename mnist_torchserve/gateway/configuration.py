@@ -5,7 +5,9 @@ another file takes their place.
 """
 
 import hashlib
+import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -22,6 +24,10 @@ TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
 
 Config = dict[str, Any]
 
+# The model that the template names, as a word of its own, and the list of all models.
+_MODEL = re.compile(r"\bmnist\b(?!-)")
+_ALL_MODELS = r"[\"mnist\"]"  # within a string in JSON
+
 _TYPE = "type.googleapis.com/envoy."
 # Envoy's statistic that tells which version of a file it has.
 _VERSIONS = {
@@ -34,7 +40,7 @@ _VERSIONS = {
 }
 
 
-def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Path) -> Config:
+def derive(template: Path, settings: Settings, nodes: Sequence[Node], models: Sequence[str], admin: Path) -> Config:
     """The template with the addresses, nodes, keys and certificates in place, still in one piece.
 
     Args:
@@ -42,9 +48,11 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
             `inference`, `grpc` and `management`.
         settings: addresses, keys, certificates, and whether there is a page to draw on.
         nodes: the TorchServe nodes, in place of those of the settings.
+        models: the names of the models that they serve, the one that `/predict` means first.
         admin: the socket of Envoy's own administration, for this machine's user alone.
     """
-    config: Config = yaml.safe_load(template.read_text())
+    text = template.read_text()
+    config: Config = yaml.safe_load(_MODEL.sub(models[0], text))
     config["admin"]["address"]["pipe"]["path"] = str(admin)
     listener, metrics = config["static_resources"]["listeners"]
     listener["address"] = _socket_address(settings.listen)
@@ -52,7 +60,9 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], admin: Pat
     manager = _connection_manager(config)
     manager["xff_num_trusted_hops"] = settings.trusted_proxies
     _limit_rates(manager["http_filters"], settings)
-    routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+    [host] = manager["route_config"]["virtual_hosts"]
+    [template_host] = _connection_manager(yaml.safe_load(text))["route_config"]["virtual_hosts"]
+    host["routes"] = routes = [own for route in template_host["routes"] for own in _of_each(route, models)]
     if settings.keys:
         _ask_for_keys(routes, settings.keys)
     if settings.demo:
@@ -174,6 +184,17 @@ def _limit_rates(filters: Sequence[Config], settings: Settings) -> None:
     limit["token_bucket"] = bucket(settings.rate_limit_all, 1)
     [client] = limit["descriptors"]
     client["token_bucket"] = bucket(settings.rate_limit_client, 2)
+
+
+def _of_each(route: Config, models: Sequence[str]) -> list[Config]:
+    """A route that names the template's model, for each model; what the first one's takes as well, it takes alone."""
+    text = json.dumps(route)
+    if _ALL_MODELS in text:
+        names = ", ".join(f'"{model}"' for model in models)
+        return [json.loads(text.replace(_ALL_MODELS, json.dumps(f"[{names}]")[1:-1]))]
+    if not _MODEL.search(text):
+        return [route]
+    return [json.loads(_MODEL.sub(model, text)) for model in models]
 
 
 def _tls(settings: Settings) -> Config:

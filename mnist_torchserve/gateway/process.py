@@ -125,6 +125,12 @@ class Gateway(Daemon):
         return f"{self.url}{demo_routes.PATH}" if self.settings.demo else None
 
     @property
+    def models(self) -> Sequence[str]:
+        """The models behind it, the one that `/predict` means first."""
+        [server, *_] = self._servers or [TorchServe()]
+        return server.models
+
+    @property
     def nodes(self) -> Sequence[Node]:
         """The TorchServe nodes behind it."""
         return self.settings.nodes or [Node.of(server) for server in self._servers]
@@ -250,7 +256,7 @@ class Gateway(Daemon):
         return psutil.Process(self._envoy.pid)
 
     def _configure(self, settings: Settings, nodes: Sequence[Node], temporary: Path) -> dict[str, str]:
-        config = configuration.derive(self._template, settings, nodes, temporary / "admin")
+        config = configuration.derive(self._template, settings, nodes, self.models, temporary / "admin")
         configuration.validate(_program(), config, self._configuration)
         return configuration.write(config, self._configuration)
 

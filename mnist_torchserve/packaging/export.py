@@ -14,7 +14,7 @@ from classifier.adapter import Adapter
 from classifier.runtime import OnnxRuntime
 from classifier.types import PIXELS, Pixels, Probabilities
 from mnist_torchserve.training import export
-from .errors import PackagingError, one_line
+from .errors import PackagingError
 
 BATCHES = (1, 2, 16)
 TOLERANCE = 1e-4  # of a probability
@@ -30,6 +30,8 @@ def write(adapter: Adapter, metadata: dict[str, Any], path: Path) -> None:
     Raises:
         ExportError: it is not made of what ONNX has.
     """
+    if adapter.interface.one_by_one:
+        raise ExportError("its answer to an image depends on the others in a batch")
     reason = ""
     # Each can export what the other cannot: attributes that are set on the way, or the number of images as a number.
     for network, strict in ((_Stateless(adapter), False), (adapter, True)):
@@ -108,7 +110,7 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return one_line(type(error)(lines[0]) if lines else error) if isinstance(error, Exception) else one_line(error)
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 def random_images(count: int) -> Pixels:

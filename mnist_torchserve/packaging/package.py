@@ -117,6 +117,8 @@ def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> N
 def _pack_onnx(brought: Brought, path: Path, folder: Path, tell: Tell) -> None:
     network = ForeignOnnx(path)
     interface, findings = _interface(replace(brought, shape=network.shape), network)
+    if findings.one_by_one:
+        raise PackagingError(f"What {path.name} says of an image depends on the others in its batch.")
     tell(f"{path.name} {findings}.")
     file = folder / f"{brought.name}.onnx"
 
@@ -141,7 +143,13 @@ def _interface(brought: Brought, network: Network) -> tuple[Interface, Findings]
     if brought.labels and len(brought.labels) != findings.classes:
         raise PackagingError(f"Expected a label for each of {findings.classes} classes, got {len(brought.labels)}.")
     interface = Interface(
-        findings.shapes[0], findings.meaning, findings.in_tuple, brought.mean, brought.std, brought.inverted
+        shape=findings.shapes[0],
+        meaning=findings.meaning,
+        in_tuple=findings.in_tuple,
+        one_by_one=findings.one_by_one,
+        inverted=brought.inverted,
+        mean=brought.mean,
+        std=brought.std,
     )
     return interface, findings
 

@@ -23,11 +23,13 @@ class Findings(NamedTuple):
     classes: int  # K
     meaning: Meaning
     in_tuple: bool
+    one_by_one: bool  # whether an image's answer depends on the others in its batch
 
     def __str__(self) -> str:
         taken = " or ".join(f"(B, {', '.join(map(str, shape))})" for shape in self.shapes)
         first = ", the first of several outputs" if self.in_tuple else ""
-        return f"takes {taken}, gives {self.meaning} of {self.classes} classes{first}"
+        alone = ", and wants one image at a time" if self.one_by_one else ""
+        return f"takes {taken}, gives {self.meaning} of {self.classes} classes{first}{alone}"
 
 
 def find(
@@ -66,8 +68,9 @@ def find(
             "is meant with --input-shape."
         )
     chosen = next(iter(outputs))
-    _require_steady(network, pixels.reshape(-1, *chosen), first, in_tuple)
-    return Findings(list(outputs), first.shape[1], meaning or _meaning(first), in_tuple)
+    alone = _alone(network, pixels.reshape(-1, *chosen), first, in_tuple)
+    one_by_one = not np.allclose(alone, first, atol=TOLERANCE, rtol=1e-3)
+    return Findings(list(outputs), first.shape[1], meaning or _meaning(alone), in_tuple, one_by_one)
 
 
 def _checked(output: Any, images: int) -> Floats:
@@ -79,8 +82,8 @@ def _checked(output: Any, images: int) -> Floats:
     return values
 
 
-def _require_steady(network: Network, images: Pixels, expected: Floats, in_tuple: bool) -> None:
-    """Refuse a network that does not give an image the same answer again, or another one beside other images."""
+def _alone(network: Network, images: Pixels, expected: Floats, in_tuple: bool) -> Floats:
+    """What a network says of each image alone; PackagingError if it says something else when it is asked again."""
 
     def ask(some: Pixels) -> Floats:
         found = network(some)
@@ -91,9 +94,7 @@ def _require_steady(network: Network, images: Pixels, expected: Floats, in_tuple
             "The network answers differently when it is asked again: dropout or noise is on in evaluation mode, too. "
             "F.dropout wants `training=self.training`."
         )
-    alone = np.concatenate([ask(images[index : index + 1]) for index in range(len(images))])
-    if not np.allclose(alone, expected, atol=TOLERANCE, rtol=1e-3):
-        raise PackagingError("The network's answer to an image depends on what other images are in its batch.")
+    return np.concatenate([ask(images[index : index + 1]) for index in range(len(images))])
 
 
 def _meaning(values: Floats) -> Meaning:

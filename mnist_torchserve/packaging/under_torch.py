@@ -65,7 +65,6 @@ def write(
     milliseconds, memory = map(float, done.stdout.split()[-2:])
     code = ", ".join(sorted(files)) or "none: it comes from the environment"
     return (
-        f"That takes {milliseconds:.2f} ms for an image and {memory / 1024:.0f} MiB a worker here, where a worker "
-        f"under ONNX Runtime takes about 150 MiB; the archive holds its code ({code}), which runs in every worker with "
-        "the packages that it imports."
+        f"That takes {milliseconds:.2f} ms for an image and {memory / 1024:.0f} MiB for a worker here; the archive "
+        f"holds its code ({code}), which runs in every worker with the packages that it imports."
     )

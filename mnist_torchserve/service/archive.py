@@ -1,6 +1,7 @@
 """A model archive, such as `model_store/mnist.mar`: how it is built, and when it is out of date."""
 
 import fcntl
+import json
 import os
 import re
 import subprocess
@@ -10,14 +11,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.project import MODEL_STORE, MODELS, ROOT
 
 OURS = "mnist"  # the model that comes with this project, whose files lie where the README's command names them
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 Change = Callable[[bytes], bytes]
 
@@ -43,7 +44,7 @@ class Archive:
             ServiceError: the name is none that TorchServe and a gateway can have in their routes.
         """
         if not _NAME.fullmatch(name):
-            raise ServiceError(f"Expected a model's name of letters, digits, `_`, `-` and `.`, got {name!r}.")
+            raise ServiceError(f"Expected a model's name of letters, digits, `_` and `-`, got {name!r}.")
         return cls(MODEL_STORE / f"{name}.mar")
 
     def command(self, export_path: str) -> list[str]:
@@ -120,6 +121,12 @@ class Archive:
                 self.build()
         finally:
             os.close(folder)
+
+    def golden_example(self) -> dict[str, Any]:
+        """The image with which the archive's model shows that it works."""
+        with zipfile.ZipFile(self.path) as built:
+            example: dict[str, Any] = json.loads(built.read("golden_example.json"))
+        return example
 
     def copy(self, folder: Path, changes: Mapping[str, Change]) -> None:
         """Write a copy of the archive into `folder`, with some of its files changed.

@@ -1,4 +1,4 @@
-"""What "healthy" means: a READY worker has just read a digit rightly.
+"""What "healthy" means: a READY worker has just read the golden example of its model rightly.
 
 The handler describes its model only after a golden prediction (handler/mnist_handler.py), and TorchServe passes the
 question for that description to a READY worker. TorchServe's own `/ping` says Healthy while workers are crashing, while
@@ -10,7 +10,6 @@ for its choice of nodes, the probes of containers.
 
 import requests
 
-QUESTION = "/models/mnist?customized=true"  # at the management port
 TIMEOUT = 0.9  # s; so that two attempts give an answer within 2 s
 ATTEMPTS = 2  # a worker that is stuck may take one of them with it, while the other serves
 
@@ -19,13 +18,13 @@ class UnhealthyError(Exception):
     """The service does not answer as it should; the message says what is wrong."""
 
 
-def check(management_url: str) -> None:
-    """Ask TorchServe whether it predicts, as the gateway does.
+def check(management_url: str, model: str) -> None:
+    """Ask TorchServe whether a model predicts, as the gateway does.
 
     Raises:
         UnhealthyError: it does not answer, no worker is READY, or the golden prediction is wrong.
     """
-    url = management_url + QUESTION
+    url = f"{management_url}/models/{model}?customized=true"
     problem = ""
     for _ in range(ATTEMPTS):
         try:

@@ -72,6 +72,14 @@ def addresses(settings: Mapping[str, str], path: Path) -> dict[str, Address]:
     return found
 
 
+def models(settings: Mapping[str, str], model_store: Path) -> list[str]:
+    """The names of the models that `load_models` lists, in its order; `all` are those of the model store."""
+    listed = settings.get("load_models", "")
+    if listed.lower() == "all":
+        return sorted(file.stem for file in model_store.glob("*.mar"))
+    return [each.strip().partition("=")[0].removesuffix(".mar") for each in listed.split(",") if each.strip()]
+
+
 def write_on_free_ports(folder: Path, settings: Mapping[str, str]) -> Path:
     """Write settings as a config.properties into `folder`, on free ports where they name none."""
     ports = free_ports(len(_APIS) + len(_GRPC_APIS))

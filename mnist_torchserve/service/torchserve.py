@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -38,6 +39,8 @@ class TorchServe(Daemon):
         model_store: folder of the archives that it may load.
         log_config: settings of its logs; None for TorchServe's own.
         output: a file descriptor for what is logged to the console, in place of a file.
+        models: those that it is to serve, the first of which the gateway's `/predict` means; none for those that it
+            serves already, or else for those of its config.properties.
     """
 
     name: ClassVar[str] = "TorchServe"
@@ -49,10 +52,12 @@ class TorchServe(Daemon):
         model_store: Path = MODEL_STORE,
         log_config: Path | None = ROOT / "log4j2.xml",
         output: int | None = None,
+        models: Sequence[str] = (),
     ) -> None:
         super().__init__(home / "server.json", config, home / "logs" / "torchserve.log", output)
         self._model_store = model_store
         self._log_config = log_config
+        self._models = models
 
     @classmethod
     def on_free_ports(cls, home: Path, model_store: Path = MODEL_STORE, **changes: str) -> Self:
@@ -106,12 +111,24 @@ class TorchServe(Daemon):
     @property
     def predict_url(self) -> str:
         """The prediction's route."""
-        return f"{self.url}/predictions/mnist"
+        return f"{self.url}/predictions/{self.models[0]}"
+
+    @property
+    def models(self) -> Sequence[str]:
+        """The models that it serves, or will once it runs, the one that `/predict` means first."""
+        if self._models:
+            return self._models
+        running = self.process()
+        command = running.cmdline() if running is not None else []
+        if "-m" in command:
+            named = command[command.index("-m") + 1 :]
+            return [each.partition("=")[0] for each in takewhile(lambda word: not word.startswith("-"), named)]
+        return properties.models(properties.read_properties(self._config), self._model_store)
 
     def standby(self) -> "TorchServe":
         """The one that serves in its place while it restarts; and on, where it does not come back."""
         home = self.home / "standby"
-        return TorchServe(home / "config.properties", home, self._model_store, self._log_config)
+        return TorchServe(home / "config.properties", home, self._model_store, self._log_config, models=self._models)
 
     def has_ended(self) -> bool:
         """Whether neither it nor its standby runs, nor is being restarted."""
@@ -148,7 +165,7 @@ class TorchServe(Daemon):
 
     def model_state(self) -> dict[str, Any]:
         """What the management API says of the model; requests' errors, LookupError or ValueError if it does not."""
-        answer = requests.get(f"{self.management_url}/models/mnist", timeout=health.TIMEOUT)
+        answer = requests.get(f"{self.management_url}/models/{self.models[0]}", timeout=health.TIMEOUT)
         state: dict[str, Any] = answer.json()[0]
         return state
 
@@ -173,7 +190,8 @@ class TorchServe(Daemon):
             self._require_process()
             try:
                 if self.listens(self._listeners["management"].from_here()):
-                    health.check(self.management_url)
+                    for model in self.models:
+                        health.check(self.management_url, model)
                     return True
                 reason = f"nothing listens at {self.management_url}"
             except health.UnhealthyError as error:
@@ -218,6 +236,8 @@ class TorchServe(Daemon):
             raise ServiceError(str(error)) from None
         command = [str(Path(sys.executable).with_name("torchserve")), "--start", "--ncs"]
         command += ["--model-store", str(self._model_store), "--ts-config", str(self._config)]
+        if self._models:
+            command += ["--models", *(f"{model}={model}.mar" for model in self._models)]
         if self._log_config is not None:
             command += ["--log-config", str(self._log_config)]
         with self._log_of(self._log.name) as output:

@@ -33,7 +33,7 @@ class Observation:
         problems = []
         if has_node:
             try:
-                health.check(server.management_url)
+                health.check(server.management_url, server.models[0])
             except health.UnhealthyError as error:
                 problems.append(f"TorchServe: {error}.")
         if envoy is None and (gateway.process() is not None or not has_node):

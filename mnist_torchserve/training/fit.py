@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ class Configuration:
     weight_decay: float = 5e-4
     average_decay: float = 0.998  # per step, of the moving average of the weights
     ranges: Ranges = field(default=Ranges(rotation=22, scale=0.22, shear=0.15, shift=4, elastic=1))
+    outlier_kinds: Literal["digits", "abstract", "none"] = "digits"  # a key of `outliers.SETS`
+    either_polarity: bool = True  # whether dark ink on light paper is what light ink on dark is
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,13 @@ class Training:
         self.digits = torch.from_numpy(dataset.train.floats())
         self.labels = torch.from_numpy(dataset.train.labels).long()
         rng = np.random.default_rng(seed)
-        self.outliers = torch.from_numpy(outliers.draw(rng, configuration.outliers, dataset.train.floats()))
+        self.outliers = torch.from_numpy(
+            outliers.draw(
+                rng, configuration.outliers, dataset.train.floats(), outliers.SETS[configuration.outlier_kinds]
+            )
+        )
         self.steps = len(self.labels) // configuration.digits_per_batch
-        network = batchnorm.insert(DigitNetwork())
+        network = batchnorm.insert(DigitNetwork(dataset.classes, configuration.either_polarity))
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster
         self.average = AveragedModel(
             self.network,

@@ -1,6 +1,6 @@
 """Images that show no digit, of the kinds that the network learns from; `unseen.py` has none of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -27,11 +27,13 @@ _BERNSTEIN = np.stack([(1 - _T) ** 3, 3 * _T * (1 - _T) ** 2, 3 * _T**2 * (1 - _
 _LETTER_RANGES = Ranges(rotation=15, scale=0.25, shear=0.2, shift=3, elastic=1.0)
 
 
-def draw(rng: Generator, count: int, digits: Floats) -> Floats:
-    """Outliers (count, 784), every kind by its share, shuffled; some are made of `digits` (N, 784)."""
-    shares = np.cumsum(list(KINDS.values()))
+def draw(rng: Generator, count: int, digits: Floats, kinds: Mapping[Kind, int]) -> Floats:
+    """Outliers (count, 784), every one of `kinds` by its share, shuffled; some are made of `digits` (N, 784)."""
+    if not kinds:
+        return np.zeros((0, PIXELS), np.float32)
+    shares = np.cumsum(list(kinds.values()))
     parts = np.diff(count * shares // shares[-1], prepend=0)
-    images = np.concatenate([kind(rng, part, digits) for kind, part in zip(KINDS, parts, strict=True)])
+    images = np.concatenate([kind(rng, part, digits) for kind, part in zip(kinds, parts, strict=True)])
     return rng.permutation(images)
 
 
@@ -162,6 +164,15 @@ KINDS: dict[Kind, int] = {
     spliced_letters: 5,
     mosaics: 2,
     turned_digits: 3,
+}
+
+
+# Those that show no sign of any kind: what is an outlier among digits is none among letters or clothes.
+_ABSTRACT = (constants, noise, clouds, shuffled_pixels, shuffled_blocks)
+SETS: dict[str, Mapping[Kind, int]] = {
+    "digits": KINDS,
+    "abstract": {kind: share for kind, share in KINDS.items() if kind in _ABSTRACT},
+    "none": {},
 }
 
 

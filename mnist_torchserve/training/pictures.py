@@ -29,22 +29,22 @@ STYLE: Any = {
 }
 
 
-def draw(chosen: TrainedSeed, outcomes: Sequence[TrainedSeed], test: Split, folder: Path) -> None:
-    """Write all pictures into `folder` as PNG."""
+def draw(chosen: TrainedSeed, outcomes: Sequence[TrainedSeed], test: Split, folder: Path, what: str = "digits") -> None:
+    """Write all pictures into `folder` as PNG; `what` is what the test images show."""
     with mpl.rc_context(STYLE):
         figures = {
-            "training_curves": _training_curves(outcomes),
-            "confusion_matrix": _confusion_matrix(chosen.evaluation.probabilities, test),
-            "reliability_diagram": _reliability_diagram(chosen.evaluation.probabilities, test),
-            "confidence_histograms": _confidence_histograms(chosen),
-            "worst_mistakes": _worst_mistakes(chosen.evaluation.probabilities, test),
+            "training_curves": _training_curves(outcomes, what),
+            "confusion_matrix": _confusion_matrix(chosen.evaluation.probabilities, test, what),
+            "reliability_diagram": _reliability_diagram(chosen.evaluation.probabilities, test, what),
+            "confidence_histograms": _confidence_histograms(chosen, what),
+            "worst_mistakes": _worst_mistakes(chosen.evaluation.probabilities, test, what),
             "unseen_kinds": _unseen_kinds(chosen, test),
         }
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
 
 
-def _training_curves(outcomes: Sequence[TrainedSeed]) -> Figure:
+def _training_curves(outcomes: Sequence[TrainedSeed], what: str) -> Figure:
     figure = Figure((9, 3.6))
     left, right = figure.subplots(1, 2)
     for outcome in outcomes:
@@ -53,7 +53,7 @@ def _training_curves(outcomes: Sequence[TrainedSeed]) -> Figure:
         right.plot(epochs, [epoch.error * 100 for epoch in outcome.history], label=f"seed {outcome.seed}")
     # The average starts from random weights, so the first epochs are far above these limits.
     for axes, title, limits in ((left, "NLL on validation", (0.01, 0.1)), (right, "error on validation, %", (0.2, 2))):
-        axes.set(title=title, xlabel="epoch", yscale="log", ylim=limits)
+        axes.set(title=title, xlabel="epoch", yscale="log", ylim=limits if what == "digits" else None)
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
         axes.tick_params(axis="y", which="minor", labelsize=7)
@@ -61,7 +61,7 @@ def _training_curves(outcomes: Sequence[TrainedSeed]) -> Figure:
     return figure
 
 
-def _confusion_matrix(probabilities: NDArray[np.float32], test: Split) -> Figure:
+def _confusion_matrix(probabilities: NDArray[np.float32], test: Split, what: str) -> Figure:
     counts = np.zeros((probabilities.shape[1],) * 2, int)
     np.add.at(counts, (test.labels, probabilities.argmax(1)), 1)
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
@@ -73,31 +73,31 @@ def _confusion_matrix(probabilities: NDArray[np.float32], test: Split) -> Figure
             weight = "normal" if row == column else "bold"
             axes.text(column, row, str(count), ha="center", va="center", fontsize=8.5, weight=weight)
     axes.set(xlabel="predicted", ylabel="true", xticks=range(len(counts)), yticks=range(len(counts)))
-    axes.set_title(f"{wrong.sum()} of {counts.sum():,} test digits wrong")
+    axes.set_title(f"{wrong.sum()} of {counts.sum():,} test {what} wrong")
     axes.grid(visible=False)
     return figure
 
 
-def _reliability_diagram(probabilities: NDArray[np.float32], test: Split) -> Figure:
+def _reliability_diagram(probabilities: NDArray[np.float32], test: Split, what: str) -> Figure:
     confidence, right, counts = metrics.reliability(probabilities, test.labels)
     figure = Figure((5.6, 5.4))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     upper.plot([0, 1], [0, 1], "--", color=PALE, label="perfect calibration")
     error = np.sqrt(confidence * (1 - confidence) / np.maximum(counts, 1))
     upper.errorbar(confidence, right, error, fmt="o", color=INK, capsize=3, label="bins, ± one standard error")
-    upper.set(ylabel="share right", title=f"Test digits, ECE {metrics.ece(probabilities, test.labels):.2%}")
+    upper.set(ylabel="share right", title=f"Test {what}, ECE {metrics.ece(probabilities, test.labels):.2%}")
     upper.set_ylim(-0.05, 1.05)
     upper.legend(frameon=False, loc="lower right")
     edges = np.linspace(0, 1, metrics.BINS + 1)
     bars = lower.bar(edges[:-1], counts, np.diff(edges), align="edge", color=INK, edgecolor="white")
     lower.bar_label(bars, fontsize=7)
-    lower.set(yscale="log", ylim=(0.7, 9e4), xlabel="confidence", ylabel="digits", xlim=(0, 1.02))
+    lower.set(yscale="log", ylim=(0.7, 9e4), xlabel="confidence", ylabel=what, xlim=(0, 1.02))
     return figure
 
 
-def _confidence_histograms(chosen: TrainedSeed) -> Figure:
+def _confidence_histograms(chosen: TrainedSeed, what: str) -> Figure:
     digits = chosen.evaluation.probabilities.max(1)
-    kinds = {"test digits": digits, **chosen.evaluation.unseen}
+    kinds = {f"test {what}": digits, **chosen.evaluation.unseen}
     figure = Figure((8, 5.6))
     rows: Sequence[Axes] = figure.subplots(len(kinds), 1, sharex=True)
     for axes, (kind, confidence) in zip(rows, kinds.items(), strict=True):
@@ -111,10 +111,10 @@ def _confidence_histograms(chosen: TrainedSeed) -> Figure:
     return figure
 
 
-def _worst_mistakes(probabilities: NDArray[np.float32], test: Split) -> Figure:
+def _worst_mistakes(probabilities: NDArray[np.float32], test: Split, what: str) -> Figure:
     shown = np.argsort(probabilities[np.arange(len(test.labels)), test.labels])[:32]
     captions = [f"{test.labels[i]} read as {probabilities[i].argmax()}\n{probabilities[i].max():.2f}" for i in shown]
-    title = "The test digits that got their label's lowest probabilities"
+    title = f"The test {what} that got their label's lowest probabilities"
     return _gallery(test.pixels[shown], captions, columns=8, title=title)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mnist_torchserve import machine
 from mnist_torchserve.project import git
-from .dataset import PACKAGE, Dataset
+from .dataset import Dataset
 from .fit import Configuration
 
 CODE = ("handler/classifier/network.py", "mnist_torchserve/training")  # what decides how a training ends
@@ -31,12 +31,12 @@ def begin(path: Path, configuration: Configuration, dataset: Dataset) -> dict[st
 
 def _circumstances(configuration: Configuration, dataset: Dataset) -> dict[str, Any]:
     return {
-        "name": "mnist",
-        "classes": [str(digit) for digit in range(dataset.classes)],
+        "name": dataset.name,
+        "classes": list(dataset.labels),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {
-            "name": "MNIST",
-            "source": PACKAGE,
+            "name": dataset.title,
+            "source": dataset.source,
             "sha256": dataset.sha256,
             "train": len(dataset.train.labels),
             "validation": len(dataset.validation.labels),

@@ -42,7 +42,7 @@ def unharmed(node: TorchServe) -> Iterator[None]:
     before = {node.process(), *node.workers()}
     yield
     assert {node.process(), *node.workers()} == before
-    health.check(node.management_url)
+    health.check(node.management_url, node.models[0])
 
 
 @pytest.mark.parametrize("name", ["torchserve", "gateway"])

@@ -23,7 +23,7 @@ def stuck(server: TorchServe) -> Iterator[None]:
 def is_well(server: TorchServe) -> bool:
     """Whether its health says so."""
     try:
-        health.check(server.management_url)
+        health.check(server.management_url, server.models[0])
     except health.UnhealthyError:
         return False
     return True
