@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import sys
+from pathlib import Path
 from typing import TextIO
 
 
@@ -14,6 +15,14 @@ def command_line(verb: str, description: str | None, epilog: str = "") -> argpar
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def labels(name: str) -> list[str]:
+    """The names of classes in a file of an option, a line for each."""
+    try:
+        return [line.strip() for line in Path(name).read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{name} cannot be read: {error}") from None
 
 
 def tell(what: str, stream: TextIO | None = None) -> None:

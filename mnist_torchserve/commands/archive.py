@@ -18,7 +18,7 @@ from mnist_torchserve.packaging.package import Brought, package
 from mnist_torchserve.packaging.source import Source
 from mnist_torchserve.service import Archive
 from mnist_torchserve.training.idx import DatasetError
-from . import command_line
+from . import command_line, labels, tell
 
 _SHAPES = {"784": (784,), "28x28": (28, 28), "1x28x28": (1, 28, 28)}
 _MEANINGS = ("logits", "log-probabilities", "probabilities")
@@ -47,10 +47,6 @@ def main() -> None:
         print(f"Serve it:\n  scripts/serve --model {archive.name}")
 
 
-def tell(sentence: str) -> None:
-    print(sentence, flush=True)
-
-
 def _brought(options: argparse.Namespace, archive: Archive) -> Brought:
     if archive.is_ours:
         raise ServiceError(f"{archive.name} is the name of this project's own model: choose another.")
@@ -72,7 +68,7 @@ def _brought(options: argparse.Namespace, archive: Archive) -> Brought:
         mean=mean,
         std=std,
         inverted=options.dark_on_light,
-        labels=_labels(options.labels) if options.labels else (),
+        labels=options.labels,
         pictures=options.pictures,
         validation=options.calibrate,
         transpose=options.transpose,
@@ -104,7 +100,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     found.add_argument(
         "--dark-on-light", action="store_true", help="it was trained on dark ink on light paper; default: light on dark"
     )
-    found.add_argument("--labels", type=Path, metavar="FILE", help="names of its classes, a line for each")
+    found.add_argument(
+        "--labels", type=labels, default=[], metavar="FILE", help="names of its classes, a line for each"
+    )
     found.add_argument(
         "--pictures",
         choices=("plain", "mnist"),
@@ -124,10 +122,3 @@ def _arguments(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"expected a JSON object of arguments by name, got {text!r}")
     return value
-
-
-def _labels(path: Path) -> list[str]:
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except OSError as error:
-        raise PackagingError(f"{path} cannot be read: {error.strerror}.") from None

@@ -81,7 +81,7 @@ def _one(seed: int, configuration: Configuration, dataset: Dataset, folder: Path
             flush=True,
         )
 
-    fitted = Training(seed, configuration, dataset).run(folder / "checkpoint.pt", report)
+    fitted = Training(seed, configuration, dataset).run(folder / "checkpoint", report)
     export.write(fitted.network, {**story, "seed": seed}, folder)
     measured = evaluation.evaluate(folder, dataset.test)
     return TrainedSeed(seed, folder, fitted.temperature, fitted.validation_nll, fitted.history, measured)

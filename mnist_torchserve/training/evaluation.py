@@ -49,12 +49,14 @@ def evaluate(model_dir: Path, test: Split) -> Evaluation:
     torch_ = partial(weights.probabilities, TorchRuntime(saved, "cpu"))
     evaluation = _evaluate(onnx, test)
     parity = float(np.abs(torch_(test.floats()) - evaluation.probabilities).max())
-    return replace(evaluation, figures={**evaluation.figures, "parity": parity, **size()})
+    return replace(
+        evaluation, figures={**evaluation.figures, "parity": parity, **size(evaluation.probabilities.shape[1])}
+    )
 
 
-def size() -> Figures:
-    """Parameters and multiply-accumulates of the network, for one digit."""
-    network = DigitNetwork().eval()
+def size(classes: int = 10) -> Figures:
+    """Parameters and multiply-accumulates of the network of K classes, for one image."""
+    network = DigitNetwork(classes).eval()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.zeros(1, PIXELS))
     parameters = sum(parameter.numel() for parameter in network.parameters())

@@ -80,7 +80,7 @@ class Training:
                 rng, configuration.outliers, dataset.train.floats(), outliers.SETS[configuration.outlier_kinds]
             )
         )
-        self.steps = len(self.labels) // configuration.digits_per_batch
+        self.steps = max(1, len(self.labels) // configuration.digits_per_batch)
         network = batchnorm.insert(DigitNetwork(dataset.classes, configuration.either_polarity))
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster
         self.average = AveragedModel(

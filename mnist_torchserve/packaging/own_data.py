@@ -1,0 +1,72 @@
+"""This project's own network, trained on images of a user's own: how it is trained, and what goes into its archive."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from classifier.runtime import OnnxRuntime
+from mnist_torchserve.client import weights
+from mnist_torchserve.training import campaign, data_card, pictures
+from mnist_torchserve.training.augmentation import Ranges
+from mnist_torchserve.training.campaign import TrainedSeed
+from mnist_torchserve.training.dataset import Dataset, DatasetError
+from mnist_torchserve.training.fit import Configuration
+from . import model_folder
+
+AUGMENTATIONS = {
+    "digits": Configuration().ranges,
+    "light": Ranges(rotation=8, scale=0.1, shear=0.05, shift=2),
+    "none": Ranges(rotation=0, scale=0, shear=0, shift=0),
+}
+
+
+def configuration(
+    images: Dataset, epochs: int, augmentation: str, outlier_kinds: Any, *, either_polarity: bool
+) -> Configuration:
+    """How to train on these images: as on MNIST, but for what is special to digits, and for how few there may be."""
+    usual = Configuration()
+    batch = min(usual.digits_per_batch, len(images.train.labels) // 4)
+    steps = epochs * (len(images.train.labels) // batch)
+    return Configuration(
+        epochs=epochs,
+        digits_per_batch=batch,
+        outliers=min(usual.outliers, len(images.train.labels)),
+        average_decay=min(usual.average_decay, 1 - 8 / (steps + 8)),  # else the first steps would stay in it for ever
+        ranges=AUGMENTATIONS[augmentation],
+        outlier_kinds=outlier_kinds,
+        either_polarity=either_polarity,
+    )
+
+
+def publish(
+    outcomes: Sequence[TrainedSeed],
+    story: dict[str, Any],
+    images: Dataset,
+    folder: Path,
+    labels: Sequence[str],
+    read_pictures: Literal["mnist", "plain"],
+) -> dict[str, Any]:
+    """Write all that goes into the archive into `folder`, the card and its pictures beside it; return the story.
+
+    Raises:
+        DatasetError: the network reads none of the validation images rightly.
+    """
+    chosen = campaign.choose(outcomes)
+    drawn = folder.parent / "model_card"
+    for each in (folder, drawn):
+        shutil.rmtree(each, ignore_errors=True)
+        each.mkdir(parents=True)
+    told = campaign.publish(chosen, outcomes, story, folder)
+    validation = images.validation.floats()
+    probabilities = weights.probabilities(OnnxRuntime(folder / f"{images.name}.onnx"), validation)
+    right = np.flatnonzero(probabilities.argmax(1) == images.validation.labels)
+    if not len(right):
+        raise DatasetError("The network reads none of the validation images rightly: train for more --epochs.")
+    model_folder.write_settings(folder, images.name, read_pictures)
+    model_folder.write_labels(folder, labels)
+    model_folder.write_golden(folder, validation[right[0]], probabilities[right[0]])
+    pictures.draw(chosen, outcomes, images.test, drawn, "images")
+    (folder.parent / "model_card.md").write_text(data_card.text(told), encoding="utf-8")
+    return told
