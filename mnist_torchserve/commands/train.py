@@ -1,7 +1,8 @@
 """Train the network from nothing: data, three seeds, choice, weights files, model card.
 
 Takes about 15 minutes on two cores for MNIST. With --idx and --name, trains it on any images in MNIST's format, and
-writes all that belongs to that model to models/NAME. Interrupted, it goes on after the last whole epoch when it is run again.
+writes all that belongs to that model to models/NAME. Interrupted, it goes on after the last whole epoch when
+it is run again.
 """
 
 import argparse

@@ -36,11 +36,12 @@ _NETWORK_ERRORS = (urllib.error.URLError, requests.RequestException, ConnectionE
 
 @dataclass(frozen=True)
 class Source:
-    """Where a class is: a module, the folder that it is imported from, and the class's name if it is said."""
+    """Where a class is: a module, the folder it is imported from, and the class's name and file if they are said."""
 
     module: str
     folder: Path
     class_name: str | None
+    file: Path | None = None
 
     @classmethod
     def of_file(cls, path: Path, class_name: str | None) -> "Source":
@@ -54,7 +55,7 @@ class Source:
         folder, module = path.resolve().parent, path.stem
         while (folder / "__init__.py").is_file():
             folder, module = folder.parent, f"{folder.name}.{module}"
-        return cls(module, folder, class_name)
+        return cls(module, folder, class_name, path.resolve())
 
     @classmethod
     def of_name(cls, name: str, folder: Path) -> "Source":
@@ -90,6 +91,11 @@ class Source:
             PackagingError: it cannot be imported, is not there, or is one of several.
         """
         module = self._import()
+        if self.file is not None and Path(str(module.__file__)) != self.file:
+            raise PackagingError(
+                f"Another module is named {self.module}, {module.__file__ or 'of Python itself'}: "
+                f"rename {self.file.name}."
+            )
         if self.class_name is not None:
             found = getattr(module, self.class_name, None)
             if found is None or not _is_network(found):

@@ -55,7 +55,7 @@ Temperature: {story["temperature"]:.3f}, folded into the last layer.
 
 {markdown.table(["figure", "value"], rows)}
 
-`confidence` is the probability that the image shows that class; what is missing to 1 is spread over the other classes and
-"none of these". The unseen kinds, {", ".join(unseen.KINDS)}, were never learned from.
+`confidence` is the probability that the image shows that class; what is missing to 1 is spread over the other classes
+and "none of these". The unseen kinds, {", ".join(unseen.KINDS)}, were never learned from.
 
 {chr(10).join(f"![{caption}](model_card/{name}.png)" + chr(10) for name, caption in _PICTURES.items())}"""

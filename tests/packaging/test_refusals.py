@@ -1,0 +1,201 @@
+"""What cannot be packed, each with the sentence that says what to do."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from mnist_torchserve.packaging.errors import PackagingError
+from mnist_torchserve.packaging.package import Brought, package
+from mnist_torchserve.packaging.source import Source
+from mnist_torchserve.training.idx import DatasetError
+from tests.support.idx_files import shapes, write_shapes
+
+LINEAR = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, classes=10):
+        super().__init__()
+        self.out = nn.Linear(784, classes)
+
+    def forward(self, x):
+        return self.out(x)
+"""
+
+Pack = Callable[..., str]
+
+
+def linear(classes: int = 10) -> dict[str, Any]:
+    return {f"out.{name}": value for name, value in nn.Linear(784, classes).state_dict().items()}
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Pack:
+    """Pack a file and weights; return what was said."""
+
+    def pack(source: str = LINEAR, saved: Any = None, class_name: str | None = None, **said: Any) -> str:
+        file, weights = tmp_path / "my_net.py", tmp_path / "model.pth"
+        file.write_text(source)
+        torch.save(linear() if saved is None else saved, weights)
+        heard: list[str] = []
+        brought = Brought(name="net", network=Source.of_file(file, class_name), weights=weights, **said)
+        package(brought, tmp_path / "packed" / "archive", heard.append)
+        return "\n".join(heard)
+
+    return pack
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "import nowhere_to_be_found\n" + LINEAR,
+            r"imports `nowhere_to_be_found`.*-m pip install nowhere_to_be_found torch==",
+        ),
+        ("from sklearn.nowhere import x\n" + LINEAR, r"imports `sklearn`.*pip install scikit-learn"),
+        ("def net(: pass", r"my_net cannot be imported: SyntaxError"),
+        ("raise SystemExit(0)", r"runs a program when it is imported"),
+        (
+            LINEAR + "\n\nclass Other(Net):\n    pass\n",
+            r"Expected one nn.Module class in my_net, got Net, Other: .*--model-class",
+        ),
+        ("x = 1", r"Expected one nn.Module class in my_net, got none"),
+        (LINEAR.replace("classes=10", "classes"), r"--model-args \{\}: missing a required argument: 'classes'"),
+        (
+            LINEAR.replace("super()", "import urllib.error; raise urllib.error.URLError('no host')\n        super()"),
+            r"wants to download something and cannot.*--model-args",
+        ),
+        (LINEAR.replace("super()", "import nowhere\n        super()", 1), r"Net imports `nowhere`, which is not in"),
+        (
+            LINEAR.replace("self.out(x)\n", "self.out(x)[:, :1]\n"),
+            r"Expected a network from images .* the shape \(64, 1\)",
+        ),
+        (LINEAR.replace("self.out(x)\n", "torch.sigmoid(self.out(x))\n"), r"sigmoids.*--output logits"),
+        (LINEAR.replace("self.out(x)\n", "nn.functional.dropout(self.out(x))\n"), r"training=self.training"),
+        (LINEAR.replace("self.out(x)\n", "self.out(x.flatten(1) * (1 + (x.ndim > 2)))\n"), r"--input-shape"),
+        (LINEAR.replace("self.out(x)\n", "{'logits': self.out(x)}\n"), r"Expected a network from images"),
+    ],
+)
+def test_code_that_cannot_be_used(pack: Pack, source: str, words: str) -> None:
+    with pytest.raises(PackagingError, match=re.compile(words, re.DOTALL)):
+        pack(source)
+
+
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [
+        (
+            nn.Linear(784, 10),
+            r"holds a pickled torch.nn.modules.linear.Linear.*torch.load\(.*weights_only=False\).*torch.save",
+        ),
+        ({"loss": 0.1, "epoch": 3}, r"Expected a state_dict .* got a dict with loss, epoch"),
+        ([torch.ones(1)], r"got a list"),
+        (linear(11), r"of another shape: out.weight \(11, 784\) where \(10, 784\) is expected, out.bias \(11,\)"),
+        ({"out.weight": torch.ones(10, 784)}, r"missing: out.bias"),
+        (
+            linear() | {f"more{index}": torch.ones(1) for index in range(5)},
+            r"unexpected: more0, more1, more2 and 2 more",
+        ),
+    ],
+)
+def test_weights_that_cannot_be_used(pack: Pack, saved: Any, words: str) -> None:
+    with pytest.raises(PackagingError, match=re.compile(words, re.DOTALL)):
+        pack(saved=saved)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "optimizer": {"state": {}}},
+        lambda state: {"model_state_dict": state},
+        lambda state: {"net": state, "epoch": 1},
+        lambda state: {"module." + name: value for name, value in state.items()},
+        lambda state: {"state_dict": {"net._orig_mod." + name: value for name, value in state.items()}},
+        lambda state: {name: value.half() for name, value in state.items()},
+    ],
+)
+def test_weights_are_found_wherever_they_usually_are(pack: Pack, wrap: Callable[[dict[str, Any]], Any]) -> None:
+    assert "gives logits of 10 classes" in pack(saved=wrap(linear()))
+
+
+def test_what_is_said_stands_above_what_is_found(pack: Pack, tmp_path: Path) -> None:
+    twice = LINEAR.replace("self.out(x)\n", "self.out(x.flatten(1) * (1 + (x.ndim > 2)))\n")
+    assert "takes (B, 784)" in pack(twice, shape=(784,))
+    assert "logits" in pack(LINEAR.replace("self.out(x)\n", "torch.sigmoid(self.out(x))\n"), meaning="logits")
+    assert "Other takes" in pack(LINEAR + "\n\nclass Other(Net):\n    pass\n", class_name="Other")
+    with pytest.raises(PackagingError, match="Expected a label for each of 10 classes, got 2"):
+        pack(labels=["a", "b"])
+
+
+def test_name_of_another_module_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text(LINEAR)
+    source = Source.of_file(tmp_path / "json.py", None)
+    with source.importable(), pytest.raises(PackagingError, match=r"Another module is named json.*rename json\.py"):
+        source.load()
+
+
+def test_class_in_a_package_and_file_in_a_package(tmp_path: Path) -> None:
+    folder = tmp_path / "my_project"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "layers.py").write_text("from torch import nn\n\n\ndef out():\n    return nn.Linear(784, 10)\n")
+    (folder / "net.py").write_text("from .layers import out\n" + LINEAR.replace("nn.Linear(784, classes)", "out()"))
+    for source in (Source.of_name("my_project.net:Net", tmp_path), Source.of_file(folder / "net.py", None)):
+        with source.importable():
+            assert source.load().__name__ == "Net"
+            assert {"my_project/net.py", "my_project/layers.py"} <= set(source.files())
+    with pytest.raises(PackagingError, match=r"my_project\.model:MyModel, got my_project"):
+        Source.of_name("my_project", tmp_path)
+
+
+def test_calibration_finds_the_temperature_that_was_taken_away(tmp_path: Path, pack: Pack) -> None:
+    """A network that is four times too sure of what it reads is calibrated back."""
+    folder = write_shapes(tmp_path / "idx", first=1)
+    sure = LINEAR.replace("classes=10", "classes=3").replace("self.out(x)\n", "self.out(x) * 4\n")
+    images, labels = (torch.from_numpy(each) for each in shapes(120, 2))
+    pixels = images.reshape(-1, 784).float() / 255
+    torch.manual_seed(0)
+    layer = nn.Linear(784, 3)
+    optimizer = torch.optim.Adam(layer.parameters(), 0.02)
+    for _ in range(300):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(layer(pixels), labels.long()).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    saved = {f"out.{name}": value for name, value in layer.state_dict().items()}
+    plain = pack(sure.replace(" * 4", ""), saved, validation=folder)
+    again = pack(sure, saved, validation=folder)
+    found = [float(re.findall(r"temperature ([\d.]+)", said)[0]) for said in (plain, again)]
+    assert found[1] == pytest.approx(4 * found[0], rel=0.02)
+    before, after = (float(value) for value in re.findall(r"NLL ([\d.]+) before and ([\d.]+) after", again)[0])
+    assert after < before
+    golden = json.loads((tmp_path / "packed" / "archive" / "golden_example.json").read_text())
+    validation, truth = shapes(150, 2)
+    [row] = [
+        index for index, image in enumerate(validation) if (image.ravel() / 255).round(6).tolist() == golden["data"]
+    ]
+    assert golden["prediction"] == truth[row], "it reads it rightly"
+    card = (tmp_path / "packed" / "model_card.md").read_text()
+    assert "Calibrated on 150 images" in card
+    assert "Not calibrated" not in card
+
+
+def test_validation_images_of_other_classes_are_refused(tmp_path: Path, pack: Pack) -> None:
+    with pytest.raises(DatasetError, match="Expected labels of 2 classes, got the label 2"):
+        pack(LINEAR.replace("classes=10", "classes=2"), linear(2), validation=write_shapes(tmp_path / "idx"))
+
+
+def test_command_says_one_sentence_and_no_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "mnist_torchserve.commands", "archive", "--name", "net", "--model-file"]
+    done = subprocess.run([*command, tmp_path / "none.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"Expected a Python file with the model's class, got {tmp_path}/none.py."
