@@ -142,7 +142,10 @@ def find_target(arguments: argparse.Namespace) -> LoadTarget:
     if arguments.compare and arguments.routes == "gateway":
         raise BadUseError("Only TorchServe's own routes tell versions apart: give its address as --host.")
     routes = "torchserve" if arguments.compare else arguments.routes
-    return LoadTarget(host, management, routes, ours.process() if is_ours(host, ours) else None)
+    process = ours.process() if is_ours(host, ours) else None
+    if process is not None:
+        os.environ.setdefault("API_MODEL", ours.models[0])  # Locust's processes ask it
+    return LoadTarget(host, management, routes, process)
 
 
 def is_ours(host: str, server: TorchServe) -> bool:

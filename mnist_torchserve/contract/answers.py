@@ -3,8 +3,10 @@
 import json
 from typing import NamedTuple, Self
 
+from .model import reads_digits
 from .sample import CLASSES
 
+MAX_CLASSES = 100  # of a model
 TOLERANCE = 1e-4  # of a confidence, between two batch sizes, two runtimes and two processors
 
 
@@ -16,14 +18,14 @@ class Answer(NamedTuple):
 
     @classmethod
     def parse(cls, body: bytes) -> Self | None:
-        """Read an answer's body; None if it is not a digit with a confidence."""
+        """Read an answer's body; None if it is not a class with a confidence."""
         try:
             document = json.loads(body)
             prediction, confidence = document["prediction"], document["confidence"]
         except (ValueError, LookupError, TypeError):
             return None
-        is_digit = type(prediction) is int and prediction in range(CLASSES)
-        is_answer = is_digit and type(confidence) is float and 0 <= confidence <= 1
+        is_class = type(prediction) is int and prediction in range(CLASSES if reads_digits() else MAX_CLASSES)
+        is_answer = is_class and type(confidence) is float and 0 <= confidence <= 1
         return cls(prediction, confidence) if is_answer else None
 
     def agrees(self, other: "Answer", tolerance: float = TOLERANCE) -> bool:

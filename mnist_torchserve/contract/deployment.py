@@ -9,6 +9,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+from .model import model
 
 TIMEOUT = 15.0  # s; TorchServe leaves some requests without any answer
 
@@ -40,9 +41,9 @@ class Deployment:
     def torchserve(cls, inference_url: str, management_url: str | None) -> Self:
         """TorchServe's own routes."""
         inference_url = inference_url.rstrip("/")
-        health = f"{management_url.rstrip('/')}/models/mnist" if management_url else None
+        health = f"{management_url.rstrip('/')}/models/{model()}" if management_url else None
         description = f"{health}?customized=true" if health else None
-        predict = f"{inference_url}/predictions/mnist"
+        predict = f"{inference_url}/predictions/{model()}"
         return cls(f"{inference_url}/ping", {"status": "Healthy"}, health, description, predict)
 
     @classmethod

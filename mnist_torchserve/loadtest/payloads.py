@@ -7,7 +7,7 @@ import json
 import random
 from typing import NamedTuple
 
-from mnist_torchserve.contract import PIXELS, blank, sample
+from mnist_torchserve.contract import PIXELS, blank, reads_digits, sample
 
 NOISE = 100  # different images of random pixels
 NOISE_SHARE = 0.1  # of the payloads
@@ -17,7 +17,7 @@ _TAIL = b"]}"
 
 
 class Payload(NamedTuple):
-    """A request body, and the digit that it shows; None for random pixels."""
+    """A request body, and the digit that it shows; None for random pixels, and for a model of other things."""
 
     body: bytes
     label: int | None
@@ -34,8 +34,9 @@ class Payloads:
         # As a client that divides bytes by 255 sends them, in full length.
         texts = [repr(level / 255).encode() for level in range(256)]
         pixels, labels = sample()
+        known = reads_digits()
         self._digits = [
-            Payload(b", ".join(texts[level] for level in pixels[start + 1 : start + PIXELS]), label)
+            Payload(b", ".join(texts[level] for level in pixels[start + 1 : start + PIXELS]), label if known else None)
             for start, label in zip(range(0, len(pixels), PIXELS), labels, strict=True)
         ]
         self._noise = [

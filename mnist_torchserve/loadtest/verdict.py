@@ -6,6 +6,7 @@ from enum import IntEnum
 from statistics import median
 from typing import Any
 
+from mnist_torchserve.contract import reads_digits
 from .objectives import Growth, Objectives, Profile, Versions
 
 Record = Mapping[str, Any]  # of a run, as the recorder writes it
@@ -45,7 +46,7 @@ def judge(objectives: Objectives, name: str, run: Record) -> list[Finding]:
         return _climb(run["climb"], objectives.climb.recovered)
     findings = endpoints(profile, run["endpoints"])
     tally = run["tally"]
-    if profile.recognised is not None:
+    if profile.recognised is not None and reads_digits():
         findings.append(at_least("digits recognised", profile.recognised, _share(tally, "digits recognised", "digits")))
     if profile.arrivals is not None:
         share = _share(tally, "arrivals answered", "arrivals intended")

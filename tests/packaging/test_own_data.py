@@ -1,0 +1,120 @@
+"""Images of a user's own: four IDX files to a model that reads them, and the files that cannot be used."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from classifier import runtime
+from mnist_torchserve.contract import TIMEOUT
+from mnist_torchserve.project import MODELS
+from mnist_torchserve.service import Archive
+from mnist_torchserve.training import dataset, idx
+from mnist_torchserve.training.idx import DatasetError
+from tests.support.fixtures import MakeServer
+from tests.support.idx_files import Levels, shapes, write_idx, write_shapes
+
+NAME = "shapes-of-a-test"
+LABELS = ["across", "down", "square"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a model that `scripts/train` has made of three kinds of shapes."""
+    folder = tmp_path_factory.mktemp("shapes")
+    (folder / "labels.txt").write_text("\n".join(LABELS))
+    command = [sys.executable, "-P", "-m", "mnist_torchserve.commands", "train", "--name", NAME]
+    command += ["--idx", str(write_shapes(folder / "idx", first=1)), "--labels", str(folder / "labels.txt")]
+    try:
+        done = subprocess.run(
+            [*command, "--epochs", "12", "--seeds", "1"], capture_output=True, text=True, timeout=170, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "epoch  12/12" in done.stdout
+        yield MODELS / NAME
+    finally:
+        shutil.rmtree(MODELS / NAME, ignore_errors=True)
+
+
+def test_trained_model_is_served_with_its_names(trained: Path, make_server: MakeServer, tmp_path: Path) -> None:
+    archive = Archive(tmp_path / f"{NAME}.mar", trained / "archive")
+    archive.build()
+    images, labels = shapes(60, 9)
+    with make_server(tmp_path, load_models=f"{NAME}.mar").running() as server:
+        sent = [{"data": (image / 255).ravel().tolist()} for image in images]
+        answers = [requests.post(server.predict_url, json=each, timeout=TIMEOUT).json() for each in sent]
+    right = [answer["prediction"] == label for answer, label in zip(answers, labels, strict=True)]
+    assert np.mean(right) >= 0.9
+    assert all(answer["label"] == LABELS[answer["prediction"]] for answer in answers)
+
+
+def test_trained_model_has_a_card_with_pictures_and_a_golden_example(trained: Path) -> None:
+    card = (trained / "model_card.md").read_text()
+    assert "across, down, square" in card
+    assert "500 images to learn from" in card
+    assert len(list((trained / "model_card").glob("*.png"))) == 6
+    golden = json.loads((trained / "archive" / "golden_example.json").read_text())
+    pixels = np.array([golden["data"]], np.float32)
+    probabilities = runtime.load(trained / "archive", None).probabilities(pixels)
+    assert probabilities.argmax() == golden["prediction"]
+    on_torch = runtime.TorchRuntime(trained / "archive" / f"{NAME}.pt", "cpu").probabilities(pixels)
+    np.testing.assert_allclose(on_torch, probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["train-images-idx3-ubyte", "train-images.idx3-ubyte", "my-train-images-idx3-ubyte.gz"]
+)
+def test_files_are_found_under_their_usual_names(tmp_path: Path, spelling: str) -> None:
+    images, labels = shapes(9, 1)
+    write_idx(tmp_path / spelling, images)
+    write_idx(tmp_path / spelling.replace("images", "labels").replace("idx3", "idx1"), labels)
+    found = idx.read(tmp_path, "train")
+    assert np.array_equal(found.pixels.reshape(images.shape), images)
+    assert np.array_equal(idx.read(tmp_path, "train", transpose=True).pixels[0].reshape(28, 28), images[0].T)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": np.zeros((9, 32, 32), np.uint8)}, "28×28 pixels in .*, got 32×32"),
+        ({"labels": np.zeros(8, np.uint8)}, "got 8 in .* for 9 images"),
+        ({"labels": np.arange(100, 109).astype(np.uint8)}, "2 to 100 classes, got labels from 100 to 108"),
+        ({"labels": np.array([0, 1, 3, 0, 1, 3, 0, 1, 3], np.uint8)}, "every label from 0 to 3, got none of 2"),
+        ({"labels": np.zeros(9, np.uint8)}, "2 to 100 classes"),
+        ({"images": np.zeros((0, 28, 28), np.uint8), "labels": np.zeros(0, np.uint8)}, "got none"),
+    ],
+)
+def test_bad_data_gets_one_sentence(tmp_path: Path, change: dict[str, Levels], words: str) -> None:
+    images, labels = shapes(9, 1)
+    for part in ("train", "t10k"):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", change.get("images", images))
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", change.get("labels", labels))
+    with pytest.raises(DatasetError, match=words) as refusal:
+        dataset.of_idx("x", tmp_path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_damaged_files_and_wrong_labels_are_named(tmp_path: Path) -> None:
+    write_shapes(tmp_path)
+    with pytest.raises(DatasetError, match="Expected a label for each of 3 classes, got 2"):
+        dataset.of_idx("x", tmp_path, ["a", "b"])
+    labels = tmp_path / "t10k-labels-idx1-ubyte.gz"
+    labels.write_bytes(labels.read_bytes()[:20])
+    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz cannot be read"):
+        dataset.of_idx("x", tmp_path)
+    write_idx(tmp_path / "other-train-images-idx3-ubyte", shapes(9, 1)[0])
+    with pytest.raises(DatasetError, match="files of one set"):
+        dataset.of_idx("x", tmp_path)
+
+
+def test_validation_is_the_same_each_time_and_apart(tmp_path: Path) -> None:
+    one, other = (dataset.of_idx("x", write_shapes(tmp_path, first=first)) for first in (0, 1))
+    assert one.sha256 == other.sha256, "labels from 1 on are those from 0 on"
+    assert [len(split.labels) for split in (one.train, one.validation, one.test)] == [500, 100, 150]
+    rows = {image.tobytes() for image in one.train.pixels}
+    assert not rows & {image.tobytes() for image in one.validation.pixels}
