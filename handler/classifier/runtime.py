@@ -16,7 +16,11 @@ class WeightsError(RuntimeError):
     """A weights file is missing, damaged, or holds another network; the message says how to get others."""
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(
+        super().__init__(path, problem)  # by which another process can pass it on
+
+    def __str__(self) -> str:
+        path, problem = self.args
+        return (
             f"{path} {problem}. Restore it with `git checkout model_store` or train others with "
             "`scripts/train`, then build the archive with `scripts/archive`."
         )

@@ -109,9 +109,9 @@ class Reporter:
 
     def _write(self, sums: Mapping[Series, float]) -> None:
         end = f"|#hostname:{socket.gethostname()},{int(time.time())}"
-        version = f"model_version:{self._model.version}"
-        counters = [_line(series, value, "COUNTER", version) + end for series, value in sums.items()]
-        gauges = [_line(series, value, "GAUGE") + end for series, value in _vitals().items()]
+        labels = f"model_version:{self._model.version}", f"model:{self._model.name}"
+        counters = [_line(series, value, "COUNTER", *labels) + end for series, value in sums.items()]
+        gauges = [_line(series, value, "GAUGE") + end for series, value in _vitals(labels[1]).items()]
         # One message of many lines: one write, and one wake-up of the JVM.
         _LOGGER.info("\n".join(counters + gauges))
 
@@ -163,12 +163,12 @@ def _histogram(
     }
 
 
-def _vitals() -> dict[Series, float]:
+def _vitals(model: str) -> dict[Series, float]:
     """That this worker lives, and the memory that it and TorchServe's JVM have."""
     process = psutil.Process()
     # The socket's number is the worker's: another process that takes its place has the same.
     number = re.search(r"sock-name \S+?(\d+)( |$)", " ".join(sys.argv))
-    worker = (f"worker:{number[1] if number else process.pid}",)
+    worker = (f"worker:{number[1] if number else process.pid}", model)
     vitals = {
         Series("mnist_worker_report_timestamp_seconds", worker): round(time.time(), 3),
         Series("mnist_worker_resident_memory_bytes", worker): process.memory_info().rss,

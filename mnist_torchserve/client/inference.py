@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import requests
@@ -10,7 +10,7 @@ from classifier.types import Pixels, Refusal
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
-from mnist_torchserve.service import TorchServe
+from mnist_torchserve.service import Archive, TorchServe
 
 TIMEOUT = 10  # s
 
@@ -37,6 +37,7 @@ class Client:
     """
 
     def __init__(self, url: str | None = None) -> None:
+        self.pictures: Literal["mnist", "plain"] = "mnist"  # how its model has them read, as far as that is known here
         if url is not None:
             self._session = requests.Session()
             self.route = url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + "/predict"
@@ -47,6 +48,9 @@ class Client:
             if here.process() is None:
                 raise ServiceError("No service runs here: start it with scripts/serve, or name another with --url.")
             self._session, self.route = here.session(), here.predict_url
+            archive = Archive.named(server.models[0])
+            if archive.path.is_file():
+                self.pictures = archive.pictures()
         if key := os.environ.get("API_KEY"):
             self._session.headers["x-api-key"] = key
 
@@ -71,7 +75,7 @@ class Client:
         response = self._session.post(route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT)
         if response.ok and (answer := Answer.parse(response.content)):
             told = response.json()
-            return answer._asdict() | {name: told[name] for name in ("probabilities",) if name in told}
+            return answer._asdict() | {name: told[name] for name in ("label", "probabilities") if name in told}
         try:
             message = str(response.json()["message"])
         except (ValueError, LookupError, TypeError):

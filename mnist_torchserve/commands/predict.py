@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import requests
@@ -50,7 +51,7 @@ def predict(client: Client, names: list[str], as_json: bool) -> tuple[int, int]:
     """Show each image with its answer; return how many were predicted, and how many there were."""
     terminal = Terminal()
     predicted = total = 0
-    for name, index, image in images_in(names):
+    for name, index, image in images_in(names, client.pictures):
         try:
             answer = client.ask(image)
         except requests.RequestException as error:
@@ -65,7 +66,7 @@ def predict(client: Client, names: list[str], as_json: bool) -> tuple[int, int]:
     return predicted, total
 
 
-def images_in(names: list[str]) -> Iterator[tuple[str, int, Pixels | Refusal]]:
+def images_in(names: list[str], pictures: Literal["mnist", "plain"]) -> Iterator[tuple[str, int, Pixels | Refusal]]:
     """Each file's images, with the file's name and their place in it; or why there is none."""
     for name in names:
         try:
@@ -73,7 +74,7 @@ def images_in(names: list[str]) -> Iterator[tuple[str, int, Pixels | Refusal]]:
             content, note = files.smaller(content)
             if note:
                 print(f"{name}: {note}.", file=sys.stderr)
-            found = files.read(content)
+            found = files.read(content, pictures)
         except OSError as error:
             found = [Refusal("malformed", f"The file cannot be read: {error.strerror}.")]
         for index, image in enumerate(found):

@@ -85,7 +85,7 @@ def _torchserve(interval: Interval, java: str | None) -> Panel:
 
 def _digits(interval: Interval) -> Panel:
     counts = interval.increases("mnist_predictions_total", "digit")
-    return _panel("Predictions", _bars({digit: counts.get(digit, 0) for digit in "0123456789"}))
+    return _panel("Predictions", _bars({digit: counts[digit] for digit in sorted(counts, key=int)}))
 
 
 def _confidence(interval: Interval) -> Panel:

@@ -81,7 +81,9 @@ def _one(seed: int, configuration: Configuration, dataset: Dataset, folder: Path
             flush=True,
         )
 
-    fitted = Training(seed, configuration, dataset).run(folder / "checkpoint", report)
-    export.write(fitted.network, {**story, "seed": seed}, folder)
-    measured = evaluation.evaluate(folder, dataset.test)
-    return TrainedSeed(seed, folder, fitted.temperature, fitted.validation_nll, fitted.history, measured)
+    fitted = Training(seed, configuration, dataset).run(folder / "checkpoint.pt", report)
+    exported = folder / "exported"
+    exported.mkdir(exist_ok=True)
+    export.write(fitted.network, {**story, "seed": seed}, exported)
+    measured = evaluation.evaluate(exported, dataset.test)
+    return TrainedSeed(seed, exported, fitted.temperature, fitted.validation_nll, fitted.history, measured)

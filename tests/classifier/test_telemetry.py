@@ -92,7 +92,10 @@ def test_sums_are_those_of_prometheus_own_client(reporter: Reporter, caplog: pyt
     reporter.report()
     expected = {
         series(
-            sample.name, "model_version:1.0", *(f"{name}:{value}" for name, value in sample.labels.items())
+            sample.name,
+            "model_version:1.0",
+            "model:mnist",
+            *(f"{name}:{value}" for name, value in sample.labels.items()),
         ): sample.value
         for family in registry.collect()
         for sample in family.samples
@@ -145,7 +148,7 @@ def test_cache_hits_are_those_since_the_last_report(caplog: pytest.LogCaptureFix
     for _ in range(4):
         answers([Request(b"a", "")])
         reporter.report()
-    assert reported(caplog) == {series("mnist_cache_hits_total", "model_version:1.0"): 3}
+    assert reported(caplog) == {series("mnist_cache_hits_total", "model_version:1.0", "model:mnist"): 3}
 
 
 def test_no_word_of_a_client_is_in_a_metric(reporter: Reporter, caplog: pytest.LogCaptureFixture) -> None:
@@ -155,11 +158,11 @@ def test_no_word_of_a_client_is_in_a_metric(reporter: Reporter, caplog: pytest.L
     assert len(refusals) == 3
     reporter.observe(BatchRecord(np.zeros((3, CLASSES), np.float32), refusals, 0, 0))
     reporter.report()
-    version = "model_version:1.0"
+    labels = "model_version:1.0", "model:mnist"
     assert {each for each in reported(caplog) if each[0] == "mnist_refusals_total"} == {
-        series("mnist_refusals_total", "status:422", "reason:type", version),
-        series("mnist_refusals_total", "status:415", "reason:media_type", version),
-        series("mnist_refusals_total", "status:400", "reason:malformed", version),
+        series("mnist_refusals_total", "status:422", "reason:type", *labels),
+        series("mnist_refusals_total", "status:415", "reason:media_type", *labels),
+        series("mnist_refusals_total", "status:400", "reason:malformed", *labels),
     }
 
 
