@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +64,14 @@ def package(brought: Brought, folder: Path, tell: Tell) -> None:
         DatasetError: the validation images cannot be used.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _package(brought, folder, tell)
+    finally:
+        with suppress(OSError):  # it is not empty
+            folder.parent.rmdir()
+
+
+def _package(brought: Brought, folder: Path, tell: Tell) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".packing-") as parent:
         aside = Path(parent) / "archive"
         aside.mkdir()

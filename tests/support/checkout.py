@@ -19,7 +19,7 @@ from tests.support import bootstrap, environments
 USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000", "8001")
 
 # What is no part of it, or what other tests are writing meanwhile.
-_LEFT_OUT = [".git", ".venv", ".data", ".run", "logs", "results", "__pycache__", ".*_cache", ".hypothesis"]
+_LEFT_OUT = ["models", ".git", ".venv", ".data", ".run", "logs", "results", "__pycache__", ".*_cache", ".hypothesis"]
 _LEFT_OUT += ["key_file.json", ".building-*"]
 
 
