@@ -187,14 +187,13 @@ def _limit_rates(filters: Sequence[Config], settings: Settings) -> None:
 
 
 def _of_each(route: Config, models: Sequence[str]) -> list[Config]:
-    """A route that names the template's model, for each model; what the first one's takes as well, it takes alone."""
+    """A route of the template's model, for each model; of what more it takes, such as `/predict`, the first has all."""
     text = json.dumps(route)
     if _ALL_MODELS in text:
         names = ", ".join(f'"{model}"' for model in models)
         return [json.loads(text.replace(_ALL_MODELS, json.dumps(f"[{names}]")[1:-1]))]
-    if not _MODEL.search(text):
-        return [route]
-    return [json.loads(_MODEL.sub(model, text)) for model in models]
+    named = models if _MODEL.search(json.dumps(route["match"])) else models[:1]
+    return [json.loads(_MODEL.sub(model, text)) for model in named]
 
 
 def _tls(settings: Settings) -> Config:
