@@ -58,6 +58,8 @@ def _brought(options: argparse.Namespace, archive: Archive) -> Brought:
     else:
         network = Source.of_file(options.model_file, options.model_class)
     mean, std = options.normalize
+    if not std > 0:
+        raise PackagingError(f"Expected a standard deviation above 0 in --normalize, got {std:g}.")
     return Brought(
         name=archive.name,
         network=network,

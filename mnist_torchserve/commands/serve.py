@@ -43,7 +43,7 @@ def main() -> None:
     try:
         for model in arguments.model:
             Archive.named(model)
-        services = local_services(arguments.gateway, arguments.model)
+        services = local_services(arguments.gateway, list(dict.fromkeys(arguments.model)))
         if isinstance(services[0], TorchServe):
             for model in services[0].models:
                 Archive.named(model).build_if_outdated()
