@@ -98,7 +98,7 @@ class Reporter:
             batches.append(self._batches.popleft())
         sums = _sums(batches)
         if self._cache:
-            sums[Series("mnist_cache_hits_total")] = (hits := self._cache.hits) - self._hits
+            sums[Series("classifier_cache_hits_total")] = (hits := self._cache.hits) - self._hits
             self._hits = hits
         self._write({series: value for series, value in sums.items() if value})
 
@@ -127,14 +127,16 @@ def _sums(batches: Sequence[_BatchCounts]) -> Counter[Series]:
     if not batches:
         return sums
     probabilities = np.concatenate([batch.probabilities for batch in batches])  # (n, K)
-    for digit, count in enumerate(np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]).tolist()):
-        sums[Series("mnist_predictions_total", (f"digit:{digit}",))] = count
+    for number, count in enumerate(
+        np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]).tolist()
+    ):
+        sums[Series("classifier_predictions_total", (f"class:{number}",))] = count
     for batch in batches:
         sums.update(batch.refusals)
-    sums.update(_histogram("mnist_confidence", CONFIDENCE, probabilities.max(axis=1)))
-    sums.update(_histogram("mnist_batch_size", BATCH_SIZE, [batch.size for batch in batches]))
-    sums.update(_histogram("mnist_decode_seconds", SECONDS, [batch.decode for batch in batches]))
-    sums.update(_histogram("mnist_inference_seconds", SECONDS, [batch.inference for batch in batches]))
+    sums.update(_histogram("classifier_confidence", CONFIDENCE, probabilities.max(axis=1)))
+    sums.update(_histogram("classifier_batch_size", BATCH_SIZE, [batch.size for batch in batches]))
+    sums.update(_histogram("classifier_decode_seconds", SECONDS, [batch.decode for batch in batches]))
+    sums.update(_histogram("classifier_inference_seconds", SECONDS, [batch.inference for batch in batches]))
     return sums
 
 
@@ -142,11 +144,11 @@ def _zeros(classes: int) -> dict[Series, float]:
     """Every series that is known before anything has happened."""
     nothing = _BatchCounts(0, np.zeros((1, classes), np.float32), [], 0, 0)
     refusals = [_refusal(status, reason) for reason, status in REASONS.items()]
-    return dict.fromkeys([*_sums([nothing]), *refusals, Series("mnist_cache_hits_total")], 0)
+    return dict.fromkeys([*_sums([nothing]), *refusals, Series("classifier_cache_hits_total")], 0)
 
 
 def _refusal(status: int, reason: str) -> Series:
-    return Series("mnist_refusals_total", (f"status:{int(status)}", f"reason:{reason}"))
+    return Series("classifier_refusals_total", (f"status:{int(status)}", f"reason:{reason}"))
 
 
 def _histogram(
@@ -170,9 +172,9 @@ def _vitals(model: str) -> dict[Series, float]:
     number = re.search(r"sock-name \S+?(\d+)( |$)", " ".join(sys.argv))
     worker = (f"worker:{number[1] if number else process.pid}", model)
     vitals = {
-        Series("mnist_worker_report_timestamp_seconds", worker): round(time.time(), 3),
-        Series("mnist_worker_resident_memory_bytes", worker): process.memory_info().rss,
+        Series("classifier_worker_report_timestamp_seconds", worker): round(time.time(), 3),
+        Series("classifier_worker_resident_memory_bytes", worker): process.memory_info().rss,
     }
     if (frontend := process.parent()) is not None:
-        vitals[Series("mnist_frontend_resident_memory_bytes")] = frontend.memory_info().rss
+        vitals[Series("classifier_frontend_resident_memory_bytes")] = frontend.memory_info().rss
     return vitals

@@ -22,8 +22,8 @@ def render(interval: Interval, problems: Sequence[str], java: str | None, second
     if problems:
         verdict = Text("\n".join(f"● unhealthy: {problem}" for problem in problems), "bold red")
     panels = [_gateway(interval)] if interval.after.samples("envoy_cluster_membership_total") else []
-    if interval.after.samples("mnist_worker_report_timestamp_seconds"):
-        panels += [_torchserve(interval, java), _digits(interval), _confidence(interval)]
+    if interval.after.samples("classifier_worker_report_timestamp_seconds"):
+        panels += [_torchserve(interval, java), _classes(interval), _confidence(interval)]
     return Group(verdict, Columns(panels), Text(f"Rates, times and shares are of the last {seconds:g} s.", "dim"))
 
 
@@ -61,42 +61,42 @@ def _gateway(interval: Interval) -> Panel:
 
 def _torchserve(interval: Interval, java: str | None) -> Panel:
     after = interval.after
-    reports = [sample.value for sample in after.samples("mnist_worker_report_timestamp_seconds")]
+    reports = [sample.value for sample in after.samples("classifier_worker_report_timestamp_seconds")]
     ready = sum(time.time() - report < _SILENT for report in reports)
     queue = interval.ratio("ts_queue_latency_microseconds", "ts_inference_requests_total")
-    refusals = {reason: n for reason, n in interval.increases("mnist_refusals_total", "reason").items() if n}
+    refusals = {reason: n for reason, n in interval.increases("classifier_refusals_total", "reason").items() if n}
     return _panel(
         "TorchServe",
         {
-            "predictions": _number(interval.rate("mnist_predictions_total"), "/s"),
-            "from the cache": _number(interval.rate("mnist_cache_hits_total"), "/s"),
+            "predictions": _number(interval.rate("classifier_predictions_total"), "/s"),
+            "from the cache": _number(interval.rate("classifier_cache_hits_total"), "/s"),
             "refusals": ", ".join(f"{n:g} {reason}" for reason, n in refusals.items()) or "none",
             "queue": _number(queue and queue / 1000, "ms"),
-            "images a batch": _number(interval.mean("mnist_batch_size")),
-            "decode": _milliseconds(interval.mean("mnist_decode_seconds")),
-            "inference": _milliseconds(interval.mean("mnist_inference_seconds")),
+            "images a batch": _number(interval.mean("classifier_batch_size")),
+            "decode": _milliseconds(interval.mean("classifier_decode_seconds")),
+            "inference": _milliseconds(interval.mean("classifier_inference_seconds")),
             "workers alive": f"{ready} of {len(reports)}",
-            "JVM's memory": _mebibytes(after.sum("mnist_frontend_resident_memory_bytes")),
-            "workers' memory": _mebibytes(after.sum("mnist_worker_resident_memory_bytes")),
+            "JVM's memory": _mebibytes(after.sum("classifier_frontend_resident_memory_bytes")),
+            "workers' memory": _mebibytes(after.sum("classifier_worker_resident_memory_bytes")),
             "Java": java or "–",
         },
     )
 
 
-def _digits(interval: Interval) -> Panel:
-    counts = interval.increases("mnist_predictions_total", "digit")
-    return _panel("Predictions", _bars({digit: counts[digit] for digit in sorted(counts, key=int)}))
+def _classes(interval: Interval) -> Panel:
+    counts = interval.increases("classifier_predictions_total", "class")
+    return _panel("Predictions", _bars({number: counts[number] for number in sorted(counts, key=int)}))
 
 
 def _confidence(interval: Interval) -> Panel:
-    cumulative = interval.increases("mnist_confidence_bucket", "le")
+    cumulative = interval.increases("classifier_confidence_bucket", "le")
     bounds = sorted(cumulative, key=float)
     counts, below, lower = {}, 0.0, "0"
     for bound in bounds:
         upper = "1" if bound == "+Inf" else bound
         counts[f"{lower} – {upper}"] = cumulative[bound] - below
         below, lower = cumulative[bound], upper
-    return _panel(f"Confidence, mean {_number(interval.mean('mnist_confidence'))}", _bars(counts))
+    return _panel(f"Confidence, mean {_number(interval.mean('classifier_confidence'))}", _bars(counts))
 
 
 def _bars(counts: dict[str, float]) -> dict[str, str]:

@@ -80,5 +80,5 @@ def test_hits_are_counted_in_the_metrics(make_server: MakeServer, archive: Archi
     with make_server(model_store=tmp_path).running() as server:
         answers = [requests.post(server.predict_url, json=blank(0.5), timeout=10).content for _ in range(4)]
         assert len(set(answers)) == 1
-        hits = re.compile(r"^mnist_cache_hits_total\{.*\} 3\.0$", re.MULTILINE)
+        hits = re.compile(r"^classifier_cache_hits_total\{.*\} 3\.0$", re.MULTILINE)
         wait_until(lambda: hits.search(scrape.read(server.metrics_url) or ""), 10)

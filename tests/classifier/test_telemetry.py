@@ -66,16 +66,16 @@ def batches(count: int) -> list[BatchRecord]:
 
 def test_sums_are_those_of_prometheus_own_client(reporter: Reporter, caplog: pytest.LogCaptureFixture) -> None:
     registry = prometheus_client.CollectorRegistry()
-    predictions = prometheus_client.Counter("mnist_predictions", "", ["digit"], registry=registry)
-    refusals = prometheus_client.Counter("mnist_refusals", "", ["status", "reason"], registry=registry)
+    predictions = prometheus_client.Counter("classifier_predictions", "", ["class"], registry=registry)
+    refusals = prometheus_client.Counter("classifier_refusals", "", ["status", "reason"], registry=registry)
 
     def histogram(name: str, bounds: tuple[float, ...]) -> prometheus_client.Histogram:
         return prometheus_client.Histogram(name, "", buckets=bounds, registry=registry)
 
-    confidence = histogram("mnist_confidence", telemetry.CONFIDENCE)
-    batch_size = histogram("mnist_batch_size", telemetry.BATCH_SIZE)
-    decode = histogram("mnist_decode_seconds", telemetry.SECONDS)
-    inference = histogram("mnist_inference_seconds", telemetry.SECONDS)
+    confidence = histogram("classifier_confidence", telemetry.CONFIDENCE)
+    batch_size = histogram("classifier_batch_size", telemetry.BATCH_SIZE)
+    decode = histogram("classifier_decode_seconds", telemetry.SECONDS)
+    inference = histogram("classifier_inference_seconds", telemetry.SECONDS)
     for number, batch in enumerate(batches(200)):
         reporter.observe(batch)
         for index, row in enumerate(batch.probabilities):
@@ -133,9 +133,9 @@ def test_idle_worker_only_says_that_it_lives(reporter: Reporter, caplog: pytest.
     [record] = caplog.records
     names = [match["name"] for line in record.getMessage().splitlines() if (match := LINE.fullmatch(line))]
     assert sorted(names) == [
-        "mnist_frontend_resident_memory_bytes",
-        "mnist_worker_report_timestamp_seconds",
-        "mnist_worker_resident_memory_bytes",
+        "classifier_frontend_resident_memory_bytes",
+        "classifier_worker_report_timestamp_seconds",
+        "classifier_worker_resident_memory_bytes",
     ]
 
 
@@ -148,7 +148,7 @@ def test_cache_hits_are_those_since_the_last_report(caplog: pytest.LogCaptureFix
     for _ in range(4):
         answers([Request(b"a", "")])
         reporter.report()
-    assert reported(caplog) == {series("mnist_cache_hits_total", "model_version:1.0", "model:mnist"): 3}
+    assert reported(caplog) == {series("classifier_cache_hits_total", "model_version:1.0", "model:mnist"): 3}
 
 
 def test_no_word_of_a_client_is_in_a_metric(reporter: Reporter, caplog: pytest.LogCaptureFixture) -> None:
@@ -159,10 +159,10 @@ def test_no_word_of_a_client_is_in_a_metric(reporter: Reporter, caplog: pytest.L
     reporter.observe(BatchRecord(np.zeros((3, CLASSES), np.float32), refusals, 0, 0))
     reporter.report()
     labels = "model_version:1.0", "model:mnist"
-    assert {each for each in reported(caplog) if each[0] == "mnist_refusals_total"} == {
-        series("mnist_refusals_total", "status:422", "reason:type", *labels),
-        series("mnist_refusals_total", "status:415", "reason:media_type", *labels),
-        series("mnist_refusals_total", "status:400", "reason:malformed", *labels),
+    assert {each for each in reported(caplog) if each[0] == "classifier_refusals_total"} == {
+        series("classifier_refusals_total", "status:422", "reason:type", *labels),
+        series("classifier_refusals_total", "status:415", "reason:media_type", *labels),
+        series("classifier_refusals_total", "status:400", "reason:malformed", *labels),
     }
 
 
@@ -190,5 +190,5 @@ sys.exit(0)
     worker = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     matches = [LINE.fullmatch(line) for line in worker.stdout.splitlines()]
     assert all(matches)
-    counted = [match["value"] for match in matches if match and match["name"] == "mnist_confidence_count"]
+    counted = [match["value"] for match in matches if match and match["name"] == "classifier_confidence_count"]
     assert counted == ["0", "3"]

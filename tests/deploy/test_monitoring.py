@@ -215,7 +215,7 @@ def test_dashboard_and_rules_ask_for_what_there_is(service: Monitored, prometheu
     # An alert's own query has no result while all is well, so its metrics are looked for by name.
     for alert in ALERTS:
         names = re.sub(r"\{.*?\}|\b(by|on) \(.*?\)", "", alert["expr"])  # without their labels
-        for name in re.findall(r"\bup\b|\b(?:mnist|envoy|ts)[_:][\w:]+", names):
+        for name in re.findall(r"\bup\b|\b(?:classifier|mnist|envoy|ts)[_:][\w:]+", names):
             assert prometheus.query(name), f"{name} of {alert['alert']}"
 
 
@@ -241,4 +241,4 @@ def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(
     assert "NodeDown" not in {name for name, _ in said}
     wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()}, TIMEOUT)
     assert prometheus.query("mnist:workers_ready > 0")
-    assert len(prometheus.query("mnist_worker_report_timestamp_seconds")) == 2, "who takes a place has its name"
+    assert len(prometheus.query("classifier_worker_report_timestamp_seconds")) == 2, "who takes a place has its name"
