@@ -1,10 +1,6 @@
 """Images of a user's own: four IDX files to a model that reads them, and the files that cannot be used."""
 
 import json
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +8,9 @@ import pytest
 import requests
 from classifier import runtime
 from mnist_torchserve.contract import TIMEOUT
-from mnist_torchserve.project import MODELS
+from mnist_torchserve.packaging import own_data
 from mnist_torchserve.service import Archive
-from mnist_torchserve.training import dataset, idx
+from mnist_torchserve.training import campaign, dataset, idx, provenance
 from mnist_torchserve.training.idx import DatasetError
 from tests.support.fixtures import MakeServer
 from tests.support.idx_files import Levels, shapes, write_idx, write_shapes
@@ -24,21 +20,15 @@ LABELS = ["across", "down", "square"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a model that `scripts/train` has made of three kinds of shapes."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that was trained on three kinds of shapes."""
     folder = tmp_path_factory.mktemp("shapes")
-    (folder / "labels.txt").write_text("\n".join(LABELS))
-    command = [sys.executable, "-P", "-m", "mnist_torchserve.commands", "train", "--name", NAME]
-    command += ["--idx", str(write_shapes(folder / "idx", first=1)), "--labels", str(folder / "labels.txt")]
-    try:
-        done = subprocess.run(
-            [*command, "--epochs", "12", "--seeds", "1"], capture_output=True, text=True, timeout=170, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "epoch  12/12" in done.stdout
-        yield MODELS / NAME
-    finally:
-        shutil.rmtree(MODELS / NAME, ignore_errors=True)
+    images = dataset.of_idx(NAME, write_shapes(folder / "idx", first=1), LABELS)
+    configuration = own_data.configuration(images, 12, "light", "abstract", either_polarity=False)
+    story = provenance.begin(folder / "work" / "story.json", configuration, images)
+    outcomes = campaign.run([1], configuration, images, folder / "work", story)
+    own_data.publish(outcomes, story, images, folder / NAME / "archive", LABELS, "plain")
+    return folder / NAME
 
 
 def test_trained_model_is_served_with_its_names(trained: Path, make_server: MakeServer, tmp_path: Path) -> None:
