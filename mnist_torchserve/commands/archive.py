@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_torchserve.daemon import ServiceError
-from mnist_torchserve.packaging.errors import PackagingError
-from mnist_torchserve.packaging.package import Brought, package
-from mnist_torchserve.packaging.source import Source
 from mnist_torchserve.service import Archive
-from mnist_torchserve.training.idx import DatasetError
 from . import command_line, labels, tell
 
 _SHAPES = {"784": (784,), "28x28": (28, 28), "1x28x28": (1, 28, 28)}
@@ -36,45 +32,56 @@ def main() -> None:
     try:
         archive = Archive.named(options.name) if options.name else Archive()
         if brings:
-            package(_brought(options, archive), archive.contents, tell)
+            pack(options, archive)
             tell(f"Wrote {archive.contents} and the model card beside it.")
-        print(shlex.join(archive.command("model_store")), flush=True)
+        tell(shlex.join(archive.command("model_store")))
         archive.build()
-    except (ServiceError, PackagingError, DatasetError) as error:
+    except ServiceError as error:
         sys.exit(str(error))
-    print(f"Built {archive.path}, {archive.path.stat().st_size / 2**10:.0f} KiB")
+    tell(f"Built {archive.path}, {archive.path.stat().st_size / 2**10:.0f} KiB")
     if options.name:
-        print(f"Serve it:\n  scripts/serve --model {archive.name}")
+        tell(f"Serve it:\n  scripts/serve --model {archive.name}")
 
 
-def _brought(options: argparse.Namespace, archive: Archive) -> Brought:
+def pack(options: argparse.Namespace, archive: Archive) -> None:
+    """Write what goes into the archive of the network that is brought; ServiceError if it cannot be used."""
+    # Only who brings a network has the packages that this takes.
+    from mnist_torchserve.packaging.errors import PackagingError  # noqa: PLC0415
+    from mnist_torchserve.packaging.package import Brought, package  # noqa: PLC0415
+    from mnist_torchserve.packaging.source import Source  # noqa: PLC0415
+    from mnist_torchserve.training.idx import DatasetError  # noqa: PLC0415
+
     if archive.is_ours:
         raise ServiceError(f"{archive.name} is the name of this project's own model: choose another.")
-    network: Source | Path
-    if options.onnx is not None:
-        network = options.onnx
-    elif options.model is not None:
-        network = Source.of_name(options.model, Path.cwd())
-    else:
-        network = Source.of_file(options.model_file, options.model_class)
     mean, std = options.normalize
     if not std > 0:
-        raise PackagingError(f"Expected a standard deviation above 0 in --normalize, got {std:g}.")
-    return Brought(
-        name=archive.name,
-        network=network,
-        weights=options.weights,
-        arguments=options.model_args,
-        shape=options.input_shape and _SHAPES[options.input_shape],
-        meaning=options.output,
-        mean=mean,
-        std=std,
-        inverted=options.dark_on_light,
-        labels=options.labels,
-        pictures=options.pictures,
-        validation=options.calibrate,
-        transpose=options.transpose,
-    )
+        raise ServiceError(f"Expected a standard deviation above 0 in --normalize, got {std:g}.")
+    try:
+        network: Source | Path
+        if options.onnx is not None:
+            network = options.onnx
+        elif options.model is not None:
+            network = Source.of_name(options.model, Path.cwd())
+        else:
+            network = Source.of_file(options.model_file, options.model_class)
+        brought = Brought(
+            name=archive.name,
+            network=network,
+            weights=options.weights,
+            arguments=options.model_args,
+            shape=options.input_shape and _SHAPES[options.input_shape],
+            meaning=options.output,
+            mean=mean,
+            std=std,
+            inverted=options.dark_on_light,
+            labels=options.labels,
+            pictures=options.pictures,
+            validation=options.calibrate,
+            transpose=options.transpose,
+        )
+        package(brought, archive.contents, tell)
+    except (PackagingError, DatasetError) as error:
+        raise ServiceError(str(error)) from None
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ def run(verb: str) -> None:
     from .environment import Environment, group_of
 
     try:
-        python = Environment().ready(group_of(verb))
+        python = Environment().ready(group_of(verb, sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit("Interrupted: the next start goes on with the environment.")
     # -P: what lies in the current folder is not ours to run.

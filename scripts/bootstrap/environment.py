@@ -38,8 +38,10 @@ _DISK = {CPU: 0.8, CUDA: 0.8 + pytorch.DISK_OF_CUDA, SERVE: 0.6, TRAINING: 0.7, 
 _BEGUN = ""  # in place of a digest
 
 
-def group_of(verb: str) -> str:
+def group_of(verb: str, arguments: list[str]) -> str:
     """The lock of what a command needs."""
+    if verb == "archive" and any(argument.startswith("--n") for argument in arguments):  # of somebody's own model
+        return TRAINING
     return _GROUPS.get(verb, SERVE)
 
 
