@@ -33,11 +33,11 @@ from .types import (
     Model,
     Outcome,
     Pixels,
-    Prediction,
     Probabilities,
     Refusal,
     Request,
     Response,
+    encode_details,
     predictions,
     quote,
 )
@@ -79,8 +79,8 @@ class Batch(NamedTuple):
                 if index in self.groups:
                     rows, images = self.groups[index]
                     responses.append(images.respond([outcomes[row] for row in rows]))
-                elif index in self.detailed and isinstance(outcome, Prediction):
-                    details = outcome.encode_details(probabilities[index], self.pixels[index], self.model)
+                elif index in self.detailed and not isinstance(outcome, Refusal):
+                    details = encode_details(outcome, probabilities[index], self.pixels[index], self.model)
                     responses.append(Response(outcome.status, details))
                 else:
                     responses.append(Response(outcome.status, outcome.encode()))

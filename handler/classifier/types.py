@@ -73,15 +73,6 @@ class Prediction(NamedTuple):
         """As JSON; six decimals are what float32 holds."""
         return b'{"prediction": %d, "confidence": %.6f}' % self
 
-    def encode_details(self, probabilities: NDArray[np.float32], pixels: NDArray[np.float32], model: Model) -> bytes:
-        """As JSON, with the probability of each digit (10,), what the model saw (784,) as 0 to 255, and the model."""
-        more = {
-            "probabilities": np.round(probabilities.astype(float), 6).tolist(),
-            "pixels": np.rint(pixels * 255).astype(int).tolist(),
-            "model": model._asdict(),
-        }
-        return self.encode()[:-1] + b", " + msgspec.json.encode(more)[1:]
-
 
 class LabeledPrediction(NamedTuple):
     """The same of a model whose classes have names."""
@@ -102,6 +93,21 @@ class LabeledPrediction(NamedTuple):
             msgspec.json.encode(self.label),
             self.confidence,
         )
+
+
+def encode_details(
+    prediction: Prediction | LabeledPrediction,
+    probabilities: NDArray[np.float32],
+    pixels: NDArray[np.float32],
+    model: Model,
+) -> bytes:
+    """As JSON, with the probability of each class (K,), what the model saw (784,) as 0 to 255, and the model."""
+    more = {
+        "probabilities": np.round(probabilities.astype(float), 6).tolist(),
+        "pixels": np.rint(pixels * 255).astype(int).tolist(),
+        "model": {"name": model.name, "version": model.version},
+    }
+    return prediction.encode()[:-1] + b", " + msgspec.json.encode(more)[1:]
 
 
 def quote(value: object) -> str:

@@ -123,3 +123,13 @@ def test_plain_pictures_are_scaled_as_a_whole_and_digits_to_their_ink() -> None:
     expected[5:19, 5:19] = 200 / 255
     np.testing.assert_allclose(plain.reshape(28, 28), expected, atol=1e-6)
     assert digit.reshape(28, 28)[5:23, 5:23].min() > 0.95
+
+
+def test_details_are_of_all_classes_and_have_the_name() -> None:
+    body = json.dumps({"data": [0.5] * PIXELS}).encode()
+    named = Model("clothes", "1.0", ("coat", "bag", "shoe"))
+    for asked in (named, Model("m", "1.0")):
+        [told] = answers(asked, Request(body, "application/json", details=True))
+        assert told["probabilities"] == pytest.approx([0.1, 0.2, 0.7])
+        assert told["model"] == {"name": asked.name, "version": "1.0"}
+        assert told.get("label") == ("shoe" if asked.labels else None)

@@ -29,7 +29,11 @@ def test_each_model_has_its_routes_and_each_asks_for_keys(tmp_path: Path) -> Non
     assert "mnist/" not in text
     assert "/mnist" not in text
     predict = [route for route in found if route["name"] == "predict"]
-    assert [route["route"]["path_rewrite"] for route in predict] == ["/predictions/fashion", "/predictions/awesome"]
+    assert [route["route"]["path_rewrite"] for route in predict] == [
+        "/predictions/fashion?details=true",
+        "/predictions/fashion",
+        "/predictions/awesome",
+    ]
     assert all(KEY in json.dumps(route["typed_per_filter_config"]) for route in predict)
     [health] = [route for route in found if route["name"] == "health"]
     assert health["route"]["path_rewrite"].startswith("/models/fashion?")
