@@ -39,7 +39,9 @@ class MnistHandler:
         self._runtime = runtime.load(self._folder, properties["gpu_id"])
         self._runtime.probabilities(np.zeros((properties["batch_size"], PIXELS), np.float32))
         version = context.manifest["model"]["modelVersion"]
-        contents = model.read(self._folder, context.model_name, version, context.model_yaml_config, self._runtime.classes)
+        contents = model.read(
+            self._folder, context.model_name, version, context.model_yaml_config, self._runtime.classes
+        )
         self._model, settings, self._golden = contents
         self._golden_request = Request(self._golden.body(), "application/json")
         self._make_golden_prediction()

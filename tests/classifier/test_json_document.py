@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from classifier import batch
-from classifier.types import CLASSES, PIXELS, Model, Request
+from classifier.types import PIXELS, Model, Request
+from mnist_torchserve.contract import CLASSES
 
 GREY = [0.5] * PIXELS
 NAN = [float("nan"), *GREY[1:]]

@@ -51,7 +51,7 @@ def test_rates_of_the_template_are_the_usual_ones_of_the_settings() -> None:
     """So that `envoy -c deploy/gateway/envoy.yaml` by hand has the same limits."""
     as_it_stands = yaml.safe_load(TEMPLATE.read_text())
     settings = load(ROOT / "deploy" / "gateway" / "settings.toml")
-    derived = derive(TEMPLATE, settings, [], Path("admin"))
+    derived = derive(TEMPLATE, settings, [], ["mnist"], Path("admin"))
     for config in (as_it_stands, derived):
         config["manager"] = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][-1][
             "typed_config"
@@ -65,7 +65,7 @@ def test_rate_that_is_no_multiple_of_ten_is_filled_once_a_second(
     rate: int, bucket: tuple[int, int, str], tmp_path: Path
 ) -> None:
     (tmp_path / "settings.toml").write_text(f"rate_limit_client = {rate}\n")
-    config = derive(TEMPLATE, load(tmp_path / "settings.toml"), [], Path("admin"))
+    config = derive(TEMPLATE, load(tmp_path / "settings.toml"), [], ["mnist"], Path("admin"))
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][-1]["typed_config"]
     [client] = manager["http_filters"][0]["typed_config"]["descriptors"]
     assert tuple(client["token_bucket"].values()) == bucket

@@ -102,12 +102,12 @@ def test_withdrawn_worker_calls_itself_unhealthy_and_goes_on_answering(
 ) -> None:
     (model_dir / "withdrawn").touch()
     try:
-        assert worker.code(request(None, describe="True")) == 503
+        assert worker.code(describe()) == 503
         [(status, _, _)] = worker.predict(request(json.dumps({"data": sample[0][0].tolist()}).encode()))
         assert status == 200
     finally:
         (model_dir / "withdrawn").unlink()
-    [(status, _, _)] = worker.predict(request(None, describe="True"))
+    [(status, _, _)] = worker.predict(describe())
     assert status == 200
 
 
