@@ -189,7 +189,7 @@ class Daemon(ABC):
 
     def _require_process(self) -> None:
         if self.process() is None:
-            raise ServiceError(f"{self.name} ended by itself: {self._first_error()}")
+            raise ServiceError(f"{self.name} ended unexpectedly: {self._first_error()}")
 
     def _first_error(self) -> str:
         """The first error in the log of an ended process."""

@@ -50,7 +50,7 @@ class TinyProject:
         return site
 
     def _isolate(self) -> None:
-        """Hide this machine: no configuration, no GPU, no Java, and uv only if the test asks for it."""
+        """Hide this machine: no configuration, no GPU, a stand-in for Java, and uv only if the test asks for it."""
         for name in list(os.environ):
             if name.startswith(("PIP_", "UV_")):
                 self._monkeypatch.delenv(name)
