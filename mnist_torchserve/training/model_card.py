@@ -47,8 +47,8 @@ LIMITS = """\
 
 - American census staff and students wrote MNIST's digits. Other handwriting, such as a 1 with a long
   upstroke or a 7 with a bar, is rarer in MNIST. How well it is read has not been measured.
-- The image must show one digit, upright, in the middle, on paper of one tone. Cut digits out of photographs
-  and scale them first.
+- The network needs one digit, upright, in the middle, on paper of one tone. The service prepares pictures in
+  this way: [docs/images.md](images.md) says which, and how well they are read.
 - Characters that resemble a digit (O, l, S, Z, B) may be read as that digit, with a high confidence.
 - Drawings and symbols get a higher confidence than the average over all unseen kinds: see the table by kind.
 - All images of the kind "photographs" are pieces of one photograph. Their figures do not say how the network
