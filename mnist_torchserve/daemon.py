@@ -1,4 +1,4 @@
-"""A service in the background: it outlives the command that starts it, becomes ready, and is stopped for good."""
+"""A service in the background: it outlives the command that starts it, and another command can stop it."""
 
 import getpass
 import os
@@ -17,9 +17,9 @@ from . import log_keeper
 from .ports import Address
 from .state_file import StateFile, end_started_with
 
-LOG_TIMEOUT = 10.0  # s until the last words of a process that has ended are in its log
-SHORT = 60  # characters of a folder's path; a socket's has at most 107, of which the name in it takes some 40
-# What a JVM says before it does anything, in vain or not.
+LOG_TIMEOUT = 10.0  # s until the last output of an ended process is in its log
+SHORT = 60  # characters of a folder's path: a socket's path has at most 107, and the name of the socket takes about 40
+# Lines that a JVM may print at its start, whether or not it fails.
 _NO_ERROR = re.compile(r"(?i)warning|.* warning:|picked up |nvidia-smi |$")
 
 
@@ -28,16 +28,16 @@ class ServiceError(Exception):
 
 
 class Daemon(ABC):
-    """What is started in the background, becomes ready, and is stopped without a trace.
+    """A service that is started in the background, becomes ready, and leaves nothing behind when it is stopped.
 
     Args:
-        state: the file that remembers its process.
+        state: the file that identifies its process.
         config: the file that says which ports it listens on.
-        log: the file that has its last words.
-        output: a file descriptor for what it says, in place of files.
+        log: the file with its last output.
+        output: a file descriptor for its output, instead of files.
     """
 
-    name: ClassVar[str]  # in a message
+    name: ClassVar[str]  # in messages
 
     def __init__(self, state: Path, config: Path, log: Path, output: int | None = None) -> None:
         self._output = output
@@ -51,36 +51,36 @@ class Daemon(ABC):
     @property
     @abstractmethod
     def addresses(self) -> Sequence[Address]:
-        """Where it listens."""
+        """The addresses that it listens on."""
 
     def process(self) -> psutil.Process | None:
         """Its process, if it runs."""
         return self._state.process()
 
     def family(self) -> list[psutil.Process]:
-        """Its process and all below it.
+        """Its process and all descendants.
 
         Raises:
             ServiceError: it does not run.
         """
         process = self.process()
         if process is None:
-            raise ServiceError(f"{self.name} does not run; its logs are in {self.logs}.")
+            raise ServiceError(f"{self.name} does not run. Its logs are in {self.logs}.")
         return [process, *process.children(recursive=True)]
 
     def start(self) -> None:
-        """Start it; of two starts at once the second finds the first's process running.
+        """Start it. If two commands do this at once, the second finds the process of the first.
 
         Raises:
-            ServiceError: it runs already, cannot listen on an address, or does not start; the message says which.
+            ServiceError: it already runs, cannot listen on an address, or does not start; the message says which.
         """
         with self._state.starting():
             if (running := self.process()) is not None:
-                raise ServiceError(f"Already running: {self.name}, process {running.pid}. End it with scripts/stop.")
+                raise ServiceError(f"Already running: {self.name}, process {running.pid}. Stop it with scripts/stop.")
             for address in self.addresses:
                 if (obstacle := address.obstacle()) is not None:
                     raise ServiceError(
-                        f"{self.name} cannot listen on {address}: {obstacle}. Change that, or choose another address "
+                        f"{self.name} cannot listen on {address}: {obstacle}. Fix that, or choose another address "
                         f"in {self._config}."
                     )
             log_keeper.rotate(self.logs)
@@ -97,11 +97,11 @@ class Daemon(ABC):
 
     @abstractmethod
     def _launch(self, temporary: str) -> psutil.Process:
-        """Start its process, with this folder as its TMPDIR."""
+        """Start its process with this folder as its TMPDIR."""
 
     @abstractmethod
     def wait_ready(self) -> None:
-        """Wait until it does its work; ServiceError if it does not."""
+        """Wait until it is ready; raises ServiceError if it does not become ready."""
 
     def stop(self) -> bool:
         """Stop it, and wait until its ports are free.
@@ -110,7 +110,7 @@ class Daemon(ABC):
             Whether there was anything to stop.
 
         Raises:
-            ServiceError: it is another user's.
+            ServiceError: it belongs to another user.
         """
         try:
             if not self._state.exists():
@@ -129,13 +129,13 @@ class Daemon(ABC):
 
     @abstractmethod
     def _end(self) -> bool:
-        """End its process, gently if there is time; return whether there was any."""
+        """End its process, gracefully if time allows; return whether there was one."""
 
     def restart(self) -> None:
-        """Stop and start it, and wait until it is ready; who watches it does not take it for ended.
+        """Stop and start it, and wait until it is ready. A command that watches it does not see it as ended.
 
         Raises:
-            ServiceError: it does not start, or is not ready.
+            ServiceError: it does not start, or does not become ready.
         """
         with self._state.held():
             self._end()
@@ -148,7 +148,7 @@ class Daemon(ABC):
             raise
 
     def listens(self, address: Address) -> bool:
-        """Whether its own process listens there; another's answers are not its own.
+        """Whether its own process, and not another one, listens at this address.
 
         Args:
             address: as this machine reaches it.
@@ -163,7 +163,7 @@ class Daemon(ABC):
         return False
 
     def has_ended(self) -> bool:
-        """Whether it does not run, nor is being restarted."""
+        """Whether it neither runs nor is being restarted."""
         if self.process() is not None:
             return False
         with self._state.held():
@@ -171,7 +171,7 @@ class Daemon(ABC):
 
     @contextmanager
     def running(self) -> Iterator[Self]:
-        """Start, wait until ready, and stop at the end."""
+        """Start it, wait until it is ready, and stop it at the end of the block."""
         self.start()
         try:
             self.wait_ready()
@@ -180,7 +180,7 @@ class Daemon(ABC):
             self.stop()
 
     def _log_of(self, name: str) -> IO[bytes]:
-        """What takes the lines of a log of this run, to be closed once its process has it."""
+        """The stream for the lines of a log of this run; close it once the process has it."""
         if self._output is not None:
             return open(self._output, "wb", closefd=False)
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
@@ -189,16 +189,16 @@ class Daemon(ABC):
 
     def _require_process(self) -> None:
         if self.process() is None:
-            raise ServiceError(f"{self.name} ended by itself: {self._first_error()}")
+            raise ServiceError(f"{self.name} ended unexpectedly: {self._first_error()}")
 
     def _first_error(self) -> str:
-        """What a process that has ended complained of first."""
+        """The first error in the log of an ended process."""
         for keeper in self._keepers:
             with suppress(subprocess.TimeoutExpired):
                 keeper.wait(LOG_TIMEOUT)
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         said = [line.strip() for line in lines if not _NO_ERROR.match(line)]
         if not said:
-            return f"without a word; its logs are in {self.logs}"
-        # Java's first line of two says no more than that there is a second.
+            return f"it printed no error; its logs are in {self.logs}"
+        # Java's first line says only that an error occurred; the second says which.
         return " ".join(said[:2] if said[0].startswith("Error occurred during initialization") else said[:1])

@@ -1,7 +1,7 @@
-"""The keeper of a log: what a server writes to a pipe, in a few files of bounded size.
+"""The keeper of a log writes what a server sends through a pipe to a few files of limited size.
 
-A program of its own, which ends with the last who writes: `log_keeper.py FILE < lines`. It uses the standard library
-alone, so that it starts at once.
+It is a separate program that ends when all writers have closed the pipe: `log_keeper.py FILE < lines`. It uses only the
+standard library, so it starts fast.
 """
 
 import contextlib
@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 SIZE = 10_000_000  # bytes of a file
-KEPT = 5  # older ones: access.log.1 is the youngest
+KEPT = 5  # older files; access.log.1 is the newest of these
 _CHUNK = 65_536  # bytes
 
 
 def start(path: Path) -> subprocess.Popen[bytes]:
-    """Start the keeper of this file; its standard input takes the lines, and is for the caller to close."""
-    # In a session of its own, so that a Ctrl-C does not end it before those who write.
+    """Start the keeper of this file; its standard input takes the lines, and the caller must close it."""
+    # A session of its own keeps Ctrl-C from ending it before the writers.
     return subprocess.Popen(
         [sys.executable, "-I", __file__, str(path)],
         stdin=subprocess.PIPE,
@@ -29,14 +29,15 @@ def start(path: Path) -> subprocess.Popen[bytes]:
 
 
 def keep(source: int, path: Path, size: int = SIZE) -> None:
-    """Append all that comes from a file descriptor to a file, and begin another when it is full.
+    """Append everything from a file descriptor to a file, and begin a new file when that is full.
 
-    A file that somebody else has renamed or cut is followed. What cannot be written is lost, lest the server waits.
+    If another program renames or truncates the file, writing continues in the new one. Lines that cannot be written are
+    lost, so that the server never waits.
     """
     while chunk := os.read(source, _CHUNK):
         with contextlib.suppress(OSError), open(path, "ab") as log:
             full = log.tell() + len(chunk) > size
-            whole = chunk.rfind(b"\n") + 1 if full else len(chunk)  # no line is torn in two
+            whole = chunk.rfind(b"\n") + 1 if full else len(chunk)  # do not split a line
             log.write(chunk[:whole])
             if full:
                 rotate(path)
@@ -44,11 +45,11 @@ def keep(source: int, path: Path, size: int = SIZE) -> None:
 
 
 def rotate(path: Path) -> None:
-    """Put a file or a folder aside as `NAME.1`; it becomes `NAME.2` at the next rotation, and is gone after KEPT."""
+    """Rename a file or a folder to `NAME.1`, `NAME.1` to `NAME.2` and so on; more than KEPT are deleted."""
     aside = [path.with_name(f"{path.name}.{number}") for number in range(1, KEPT + 1)]
     shutil.rmtree(aside[-1], ignore_errors=True)
     for older, newer in zip(reversed(aside), reversed([path, *aside[:-1]]), strict=True):
-        with contextlib.suppress(OSError):  # not there, or a mount that stays where it is
+        with contextlib.suppress(OSError):  # it does not exist, or is a mount, which cannot be renamed
             newer.replace(older)
 
 

@@ -1,4 +1,4 @@
-"""This machine: in words, so that figures can be compared with those of an equal one; its processors and addresses."""
+"""This machine: a description to report with figures, its processors and its addresses."""
 
 import os
 import platform
@@ -24,9 +24,9 @@ def description() -> str:
 
 
 def processors(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """How many processors this process may keep busy: those of its affinity, or fewer where a control group says so.
+    """How many processors this process may keep busy: those of its affinity, or fewer if a control group limits it.
 
-    The limit of a container, or of a unit of systemd, stands in the process's own group or in one above it.
+    The limit of a container or a systemd unit is set in the process's own group or in one above it.
     """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [usable, *_quotas(proc, cgroups)]
@@ -34,13 +34,13 @@ def processors(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup"
 
 
 def _quotas(proc: Path, cgroups: Path) -> Iterator[float]:
-    """The processors that each control group above this process is limited to, of version 1 and 2."""
+    """The processor limits of all control groups above this process, of version 1 and 2."""
     groups = proc / "self" / "cgroup"
     for line in groups.read_text().splitlines() if groups.exists() else ():
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        # In a container the path is the host's, while what is mounted may begin at the container's own group.
+        # In a container, the path is that of the host, but the mounted tree may begin at the container's own group.
         own = Path(path.lstrip("/"))
         for group in (own, *own.parents):
             with suppress(OSError, ValueError):  # no such group here, or no limit: `max`
@@ -53,10 +53,10 @@ def _quotas(proc: Path, cgroups: Path) -> Iterator[float]:
 
 
 def reach_without_proxy() -> None:
-    """Let this process and its children ask this machine itself, whatever proxy the environment names for others."""
+    """Make this process and its children reach this machine directly, even if the environment sets a proxy."""
     addresses = [address for each in psutil.net_if_addrs().values() for address in each]
     internet = (socket.AF_INET, socket.AF_INET6)
     own = {address.address.partition("%")[0] for address in addresses if address.family in internet}
     told = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     spared = ",".join([*filter(None, [told]), "localhost", *sorted(own)])
-    os.environ |= {"no_proxy": spared, "NO_PROXY": spared}  # some read the one, some the other
+    os.environ |= {"no_proxy": spared, "NO_PROXY": spared}  # some programs read one, some the other

@@ -1,23 +1,23 @@
-"""Pages of documentation that commands write: tables, and the part of a page below a line."""
+"""Markdown that commands write: tables, and the part of a page below a mark."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 
 def write_below(path: Path, mark: str, text: str) -> None:
-    """Put a text in place of all that stands below a mark of a page.
+    """Replace everything below a mark on a page with a text.
 
     Raises:
-        ValueError: the page has no such mark.
+        ValueError: the page does not contain the mark.
     """
     by_hand, found, _ = path.read_text(encoding="utf-8").partition(mark)
     if not found:
-        raise ValueError(f"{path} has no line `{mark.strip()}`, below which this is to be written.")
+        raise ValueError(f"{path} has no line `{mark.strip()}`. Restore that line; the output is written below it.")
     path.write_text(f"{by_hand}{mark}{text}", encoding="utf-8")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that can be read as plain text too: the first column to the left, numbers to the right."""
+    """A table that is also readable as plain text: the first column aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     rules = ["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]
     return "\n".join([_line(header, widths), f"|{'|'.join(rules)}|", *(_line(row, widths) for row in rows)])

@@ -1,4 +1,4 @@
-"""What we write, for terminals and files whose encoding lacks a character of it."""
+"""Output for terminals and files whose encoding does not have all of our characters."""
 
 import codecs
 

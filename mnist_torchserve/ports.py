@@ -1,4 +1,4 @@
-"""TCP addresses of this machine: what they stand for, whether they are free, and who has them."""
+"""TCP addresses of this machine: parsing them, and finding out whether they are free and who uses them."""
 
 import errno
 import ipaddress
@@ -10,7 +10,7 @@ import psutil
 
 
 class Address(NamedTuple):
-    """Where something listens: a host's name or IP address, and a TCP port."""
+    """An address to listen on: the name or IP address of a host, and a TCP port."""
 
     host: str
     port: int
@@ -20,10 +20,10 @@ class Address(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `host:port`, or `[IPv6]:port`, with or without `http://` before it.
+        """Read `host:port` or `[IPv6]:port`, with or without `http://` before it.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: the text is neither.
         """
         host, _, port = text.removeprefix("http://").removesuffix("/").rpartition(":")
         name = host.removeprefix("[").removesuffix("]")
@@ -36,7 +36,7 @@ class Address(NamedTuple):
         return address
 
     def _in_one_spelling(self) -> Self:
-        """With its IP address written as others give it back."""
+        """The same address with its IP address in the usual notation."""
         ip = self.ip()
         return self if ip is None else self._replace(host=str((ip.version == 6 and ip.ipv4_mapped) or ip))
 
@@ -48,15 +48,15 @@ class Address(NamedTuple):
             return None
 
     def is_loopback(self) -> bool:
-        """Whether it is an IP address that this machine alone reaches."""
+        """Whether it is an IP address that only this machine can reach."""
         ip = self.ip()
         return ip is not None and ip.is_loopback
 
     def resolved(self) -> Self:
-        """With an IP address for the host's name, an IPv4 one if there is any, as Java does it.
+        """The same address with the IP address of its host; IPv4 is preferred, as in Java.
 
         Raises:
-            ValueError: the name is not known here.
+            ValueError: this machine cannot resolve the name.
         """
         if self.ip() is not None:
             return self
@@ -68,20 +68,24 @@ class Address(NamedTuple):
         return self._replace(host=hosts.get(socket.AF_INET) or hosts[socket.AF_INET6])
 
     def from_here(self) -> Self:
-        """What something listens on, as this machine reaches it; ValueError if its name is not known here."""
+        """How this machine reaches a server that listens on this address.
+
+        Raises:
+            ValueError: this machine cannot resolve the name.
+        """
         address = self.resolved()
         if (ip := address.ip()) is not None and ip.is_unspecified:
             return address._replace(host="127.0.0.1" if ip.version == 4 else "::1")
         return address
 
     def obstacle(self) -> str | None:
-        """What keeps a server of ours from listening there; None if nothing does."""
+        """The reason why a server cannot listen on this address; None if it can."""
         try:
             address = self.resolved()
         except ValueError as error:
             return str(error)
         with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
-            # As servers do: a port that only waits for late packets is free.
+            # Servers set this too. It treats a port as free that only waits for late packets.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(address)
@@ -94,20 +98,20 @@ class Address(NamedTuple):
         return None
 
     def hears(self, other: Self) -> bool:
-        """Whether who listens here is reached at that IP address."""
+        """Whether a server that listens on this address is reached at the IP address `other`."""
         if self.port != other.port:
             return False
         if (ip := self.ip()) is not None and ip.is_unspecified:
-            return other._replace(port=0).obstacle() is None  # any that is this machine's
+            return other._replace(port=0).obstacle() is None  # whether it is an address of this machine
         return self._in_one_spelling() == other._in_one_spelling()
 
     def is_taken(self) -> bool:
-        """Whether nothing else can listen there now."""
+        """Whether no other server can listen on this address now."""
         return self.obstacle() is not None
 
 
 def _listener(port: int) -> str:
-    """Name of the process that listens on a port, as far as we may see it."""
+    """The process that listens on a port, if we may see it."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
@@ -120,7 +124,7 @@ def _listener(port: int) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on."""
+    """Ports of 127.0.0.1 that are free."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

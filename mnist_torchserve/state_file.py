@@ -1,4 +1,4 @@
-"""What remembers a process from one command to the next, so that another can find it and end it for good."""
+"""A state file identifies a process, so that a later command can find it and end it."""
 
 import fcntl
 import json
@@ -15,11 +15,11 @@ from .ports import Address
 from .waiting import wait_until
 
 PORTS_TIMEOUT = 5.0  # s
-_MARK = "TMPDIR"  # the variable of the environment by which a process is known for one that was started with a folder
+_MARK = "TMPDIR"  # the environment variable that shows which folder a process was started with
 
 
 class StateFile:
-    """The memory of one process and its temporary folder.
+    """The state of one process and its temporary folder.
 
     Args:
         path: the file.
@@ -44,15 +44,15 @@ class StateFile:
         """The process's temporary folder.
 
         Raises:
-            FileNotFoundError: no process is remembered.
+            FileNotFoundError: the file names no process.
         """
         state = self._read()
         if state is None:
-            raise FileNotFoundError(f"{self._path} remembers no process.")
+            raise FileNotFoundError(f"{self._path} names no process.")
         return Path(state["temporary"])
 
     def exists(self) -> bool:
-        """Whether there is a folder for it; PermissionError if that is another user's."""
+        """Whether the folder for it exists; raises PermissionError if that belongs to another user."""
         with suppress(FileNotFoundError):
             os.close(os.open(self._path.parent, os.O_RDONLY))
             return True
@@ -60,19 +60,19 @@ class StateFile:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Within, nobody else starts or ends it; what a process that died has left is cleared away first."""
+        """In the block, no other command starts or ends the process. It first cleans up after a process that died."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(PermissionError):  # a mount of somebody else's, who says who may read it
-            self._path.parent.chmod(0o700)  # state, logs, and the gateway's keys are for this user alone
+        with suppress(PermissionError):  # the folder is a mount that belongs to another user
+            self._path.parent.chmod(0o700)  # only this user may read state, logs and the gateway's keys
         with self.held():
             if self.process() is None:
                 self._forget()
             yield
 
     def remember(self, process: psutil.Process, addresses: Sequence[Address], temporary: str) -> None:
-        """Make this the process, with the addresses that it listens on.
+        """Write down the process and the addresses that it listens on.
 
-        `temporary` is deleted when it is ended, and whatever was started with that in its environment as TMPDIR ends.
+        When the process is ended, `temporary` is deleted, and every process with this folder as its TMPDIR is ended.
         """
         listens = list(map(str, addresses))
         state = {"pid": process.pid, "born": _birth(process), "addresses": listens, "temporary": temporary}
@@ -81,7 +81,7 @@ class StateFile:
         aside.replace(self._path)
 
     def end(self, timeout: float) -> bool:
-        """End the process with its children, by force after `timeout` s, and wait until its ports are free.
+        """End the process and its children, by force after `timeout` s, and wait until its ports are free.
 
         Returns:
             Whether there was anything to end.
@@ -95,7 +95,7 @@ class StateFile:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within, nobody else starts or ends the process."""
+        """In the block, no other command starts or ends the process."""
         if self._holder == threading.get_ident():
             yield
             return
@@ -109,11 +109,11 @@ class StateFile:
             os.close(folder)
 
     def _read(self) -> dict[str, Any] | None:
-        """What the file says; None where it is missing or damaged."""
+        """The content of the file; None if it is missing or damaged."""
         try:
             state: dict[str, Any] = json.loads(self._path.read_text())
             is_whole = {"pid", "born", "temporary"} <= state.keys()
-            # It is deleted with all that is in it, so it must not be everybody's.
+            # This folder will be deleted with its content, so it must not be one that others use.
             folder = Path(state["temporary"])
             is_own = folder.is_absolute() and len(folder.resolve().parts) > 2
             return state if is_whole and is_own else None
@@ -123,7 +123,7 @@ class StateFile:
     def _forget(self) -> None:
         if (state := self._read()) is not None:
             end_started_with(state["temporary"])
-            # What has just died may hold its ports for a moment; longer, somebody else does.
+            # An ended process may keep its ports for a moment. After that, another process has them.
             with suppress(TimeoutError):
                 listened = [Address.parse(address) for address in state.get("addresses", [])]
                 wait_until(lambda: not any(address.is_taken() for address in listened), PORTS_TIMEOUT)
@@ -132,7 +132,7 @@ class StateFile:
 
 
 def end_started_with(temporary: str) -> None:
-    """End whatever was started with this as its folder for temporary files, and that folder was made for it alone."""
+    """End every process that was started with this folder as its TMPDIR; the folder must be private to the service."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -143,9 +143,9 @@ def end_started_with(temporary: str) -> None:
 
 
 def _birth(process: psutil.Process) -> str:
-    """What tells a process from another that is given its PID later.
+    """The start of a process, which distinguishes it from a later process with the same PID.
 
-    On Linux in ticks since the system booted, since the time of day, which psutil adds, may be set meanwhile.
+    On Linux it is in ticks since the boot. The time of day, which psutil uses, may be set in between.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -162,7 +162,7 @@ def _end(process: psutil.Process, timeout: float) -> None:
             process.terminate()
             with suppress(TimeoutError):
                 wait_until(lambda: all(map(_has_ended, family)), timeout)
-        finally:  # also where somebody does not want to wait so long
+        finally:  # also if the user interrupts the wait
             for survivor in family:
                 with suppress(psutil.NoSuchProcess):
                     survivor.kill()
@@ -170,7 +170,7 @@ def _end(process: psutil.Process, timeout: float) -> None:
 
 
 def _has_ended(process: psutil.Process) -> bool:
-    """Whether it does nothing any more; its parent, who may wait for us, has perhaps not asked how it ended."""
+    """Whether a process has ended. It may be a zombie, if its parent has not read its exit code or waits for us."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

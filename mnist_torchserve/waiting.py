@@ -1,4 +1,4 @@
-"""Waiting for what no signal tells of: a server that starts, a process that ends, a log's next line."""
+"""Waiting for events without a notification: a server that becomes ready, a process that ends, a new line in a log."""
 
 import time
 from collections.abc import Callable
@@ -8,16 +8,16 @@ T = TypeVar("T")
 
 
 def wait_until(holds: Callable[[], T], timeout: float, what: str = "it", poll: float = 0.05) -> T:
-    """Ask again and again until the answer is true, and return it.
+    """Call `holds` until it returns a true value, and return that.
 
     Args:
-        holds: what is asked; an exception of its ends the waiting.
+        holds: the condition; if it raises an exception, the wait ends.
         timeout: s.
-        what: is waited for, in words.
-        poll: s from one question to the next.
+        what: the event, for the message.
+        poll: s between two calls.
 
     Raises:
-        TimeoutError: the answer was never true.
+        TimeoutError: the value was never true.
     """
     deadline = time.monotonic() + timeout
     while not (answer := holds()):

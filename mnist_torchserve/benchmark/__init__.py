@@ -1,1 +1,1 @@
-"""How quick the service is, beside others on the same machine in the same run: contestants, measuring, report."""
+"""How fast the service is, compared with others on the same machine in the same run."""

@@ -1,4 +1,4 @@
-"""The servers that the benchmark compares: each started from its files, on free ports, and stopped again."""
+"""The servers that the benchmark compares, each started on free ports and stopped at the end."""
 
 import subprocess
 import sys
@@ -25,19 +25,19 @@ _LIFTED = 1_000_000  # requests a second
 
 @dataclass(frozen=True)
 class Running:
-    """A contestant that serves."""
+    """A contestant that is up."""
 
     url: str  # of its predictions
-    processes: list[psutil.Process]  # its own, without their children
+    processes: list[psutil.Process]  # without their children
     start: float  # s from its start to its first answer
 
 
-Contestant = Callable[[Path, bytes], AbstractContextManager[Running]]  # its folder, and a payload for the first answer
+Contestant = Callable[[Path, bytes], AbstractContextManager[Running]]  # from its folder and a payload to try it with
 
 
 @contextmanager
 def fastapi_app(home: Path, payload: bytes) -> Iterator[Running]:
-    """The FastAPI service on uvicorn, one worker."""
+    """The FastAPI service, rewritten from its documentation, on uvicorn with one worker."""
     [port] = free_ports(1)
     app = "mnist_torchserve.benchmark.baselines.fastapi_app:app"
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log"]
@@ -69,29 +69,29 @@ def plain_torchserve(home: Path, payload: bytes) -> AbstractContextManager[Runni
 
 
 def this_project(home: Path, payload: bytes, **model_settings: object) -> AbstractContextManager[Running]:
-    """This project as shipped, or with other settings in its model-config.yaml."""
+    """This project as shipped, or with changed settings in model-config.yaml."""
     Archive().variant(home, **model_settings)
     return _torchserve(TorchServe.on_free_ports(home, home), payload)
 
 
 def without_batching(home: Path, payload: bytes) -> AbstractContextManager[Running]:
-    """This project, one request at a time."""
+    """This project with one request in each batch."""
     return this_project(home, payload, batchSize=1)
 
 
 def with_cache(home: Path, payload: bytes) -> AbstractContextManager[Running]:
-    """This project, remembering every answer of the benchmark's payloads."""
+    """This project with a cache that holds the answers to all payloads of the benchmark."""
     return this_project(home, payload, handler={"cacheSize": 10_000, "metricsPeriod": 1})
 
 
 def without_metrics(home: Path, payload: bytes) -> AbstractContextManager[Running]:
-    """This project, its workers reporting nothing."""
+    """This project with its workers' metrics turned off."""
     return this_project(home, payload, handler={"cacheSize": 0, "metricsPeriod": 0})
 
 
 @contextmanager
 def behind_gateway(home: Path, payload: bytes) -> Iterator[Running]:
-    """This project behind its gateway as shipped; its rate limits alone are lifted, but still counted."""
+    """This project behind its gateway as shipped, except that the rate limits are too high to be reached."""
     began = time.monotonic()
     with TorchServe.on_free_ports(home).running() as server:
         unlimited = Gateway.on_free_ports(home / "gateway", server, rate_limit_all=_LIFTED, rate_limit_client=_LIFTED)

@@ -1,4 +1,4 @@
-"""The benchmark: what is measured, in which order, and the figures that come of it."""
+"""The benchmark: what is measured, in which order, and the resulting figures."""
 
 import json
 import multiprocessing
@@ -29,17 +29,17 @@ from .contestants import Contestant, Running
 JSON = "application/json"
 BINARY = "application/octet-stream"
 CONNECTIONS = (1, 16, 64, 256)
-CHECKED = 25  # answers of each row that are compared with the network's own
+CHECKED = 25  # answers of each row that are compared with those of the network itself
 FORWARD_SIZES = (1, 64, 1024)
 SETTLE_TIMEOUT = 10.0  # s
 PAIRS = 4  # in each round, with metrics and without
-WARM_UP = 3  # times as long as a point; the JVM compiles for ten seconds under load
+WARM_UP = 3  # times as long as a point, since the JVM compiles for ten seconds under load
 _BATCH = 16
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: a server, the payloads it gets, and the numbers of connections at which it is measured."""
+    """A row of the table: a server, its payloads, and the numbers of connections at which it is measured."""
 
     name: str
     contestant: Contestant
@@ -60,7 +60,7 @@ ROWS = (
     Row(GATEWAY, contestants.behind_gateway),
     Row("this project, float32 payloads", contestants.this_project, "float32", (1, 64)),
     Row("this project, uint8 payloads", contestants.this_project, "uint8", (1, 64)),
-    Row("this project, cache on, every payload known", contestants.with_cache, connections=(64,)),
+    Row("this project, every answer cached", contestants.with_cache, connections=(64,)),
 )
 
 
@@ -74,14 +74,14 @@ class Point:
 
 @dataclass
 class Measurement:
-    """All that a run has measured."""
+    """Everything that a run has measured."""
 
     points: dict[tuple[str, int], Point]
     start: dict[str, float]  # s to the first answer, by row
-    memory: dict[str, int]  # resident bytes of all of a server's processes after the load, by row
-    in_process: float  # images per second, decoded and predicted in two processes without any server
+    memory: dict[str, int]  # resident bytes of all processes of a server after the load, by row
+    in_process: float  # images per second, decoded and predicted in two processes without a server
     forward: dict[tuple[str, int], float]  # s of a forward pass, by runtime and batch size
-    metrics: list[float]  # throughput with metrics divided by that without, at 64 connections, pair by pair
+    metrics: list[float]  # throughput with metrics ÷ without, at 64 connections, pair by pair
 
     def ratios(self, row: str, base: str, connections: int, figure: str) -> list[float]:
         """A row's figure divided by the base's, round by round."""
@@ -89,12 +89,12 @@ class Measurement:
         return [getattr(mine, figure) / getattr(theirs, figure) for mine, theirs in pairs]
 
     def differences(self, row: str, base: str, connections: int, figure: str) -> list[float]:
-        """A row's figure less the base's, round by round."""
+        """A row's figure minus the base's, round by round."""
         pairs = zip(self.points[row, connections].results, self.points[base, connections].results, strict=True)
         return [getattr(mine, figure) - getattr(theirs, figure) for mine, theirs in pairs]
 
     def ratios_of_connections(self, row: str, connections: int, base: int) -> list[float]:
-        """A row's throughput at one number of connections divided by that at another, round by round."""
+        """A row's throughput at one number of connections divided by its throughput at another, round by round."""
         pairs = zip(self.points[row, connections].results, self.points[row, base].results, strict=True)
         return [mine.throughput / theirs.throughput for mine, theirs in pairs]
 
@@ -105,18 +105,18 @@ class Measurement:
 
 
 def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) -> Measurement:
-    """Start every contestant, load them in turn round after round, and stop them.
+    """Start every contestant, load them in turns for several rounds, and stop them.
 
     Args:
-        pixels: digits (n, 784); each is a payload of its own.
+        pixels: digits (n, 784), each of which becomes a payload.
         folder: where the servers keep their files.
         rounds: how often each point is measured, spread over the run.
-        seconds: how long each time.
+        seconds: how long it is measured each time.
 
     Raises:
         WrkError: wrk is missing or failed.
         ServerError: a contestant did not start.
-        ValueError: a contestant answered wrongly.
+        ValueError: a contestant gave a wrong answer.
     """
     bodies = _encode(pixels)
     for encoding, encoded in bodies.items():
@@ -146,22 +146,22 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
             point.results.append(result)
             point.cpu.append((_cpu(server.processes) - before) / max(result.requests, 1))
             _settle(server.processes)
-        _say("with metrics and without, in turn")
+        _say("with and without metrics, in turns")
         (folder / "without_metrics").mkdir()
         with contestants.without_metrics(folder / "without_metrics", bodies["json"][0]) as without:
             urls = running[contestants.this_project].url, without.url
             metrics = _pairs(*urls, folder / "json", PAIRS * rounds, WARM_UP * seconds)
         start = {row.name: running[row.contestant].start for row in ROWS}
         memory = {row.name: _memory(running[row.contestant].processes) for row in ROWS}
-    _say("decoding and predicting without any server")
+    _say("decoding and predicting without a server")
     return Measurement(points, start, memory, _in_process(bodies["json"], seconds), _forward(), metrics)
 
 
 def _pairs(url: str, base: str, payloads: Path, count: int, warm_up: float) -> list[float]:
-    """Throughput of a server divided by that of another, which was started just now: a second each, in turns.
+    """Throughput of one server divided by that of another that has just started: one second each, in turns.
 
-    A difference of a few percent is below the drift of the machine within a round, but not within a pair; and each goes
-    first in every other pair.
+    A difference of a few percent is less than the machine drifts within a round, but more than it drifts within a pair.
+    The servers take turns at going first.
     """
     wrk.run(base, payloads, JSON, 64, warm_up)
     ratios = []
@@ -173,14 +173,14 @@ def _pairs(url: str, base: str, payloads: Path, count: int, warm_up: float) -> l
 
 
 def _schedule(rounds: int) -> Iterator[tuple[Row, int, int]]:
-    """Every point once in each round, so that a drift of the machine meets all alike."""
+    """Every point once in each round, so that a drift of the machine affects all of them equally."""
     for number in range(1, rounds + 1):
         for connections in CONNECTIONS:
             yield from ((row, connections, number) for row in ROWS if connections in row.connections)
 
 
 def _encode(pixels: NDArray[np.uint8]) -> dict[str, list[bytes]]:
-    """Digits as clients send them: as JSON with all the digits of their floats, as float32, as uint8."""
+    """Digits as clients send them: as JSON with floats in full precision, as float32, as uint8."""
     floats = pixels / 255
     return {
         "json": [json.dumps({"data": row.tolist()}).encode() for row in floats],
@@ -198,7 +198,7 @@ def _check(url: str, bodies: Sequence[bytes], media_type: str, expected: Sequenc
         response = requests.post(url, data=body, headers={"Content-Type": media_type}, timeout=10)
         answer = Answer.parse(response.content)
         if answer is None or not answer.agrees(right):
-            raise ValueError(f"{url} answered {response.text[:200]}, the network says {right}")
+            raise ValueError(f"Wrong answer from {url}: expected {right}, got {response.text[:200]}")
 
 
 def _families(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
@@ -210,14 +210,14 @@ def _cpu(processes: Sequence[psutil.Process]) -> float:
 
 
 def _settle(processes: Sequence[psutil.Process]) -> None:
-    """Wait until a server has worked off what its clients no longer wait for, lest it takes CPU from the next."""
+    """Wait until a server has finished old requests, so that it takes no CPU from the next one."""
 
     def is_idle() -> bool:
         before = _cpu(processes)
         time.sleep(0.2)
         return _cpu(processes) - before < 0.02
 
-    with suppress(TimeoutError):  # one that never rests is measured all the same
+    with suppress(TimeoutError):  # a server that is never idle is measured anyway
         wait_until(is_idle, SETTLE_TIMEOUT)
 
 
@@ -226,7 +226,7 @@ def _memory(processes: Sequence[psutil.Process]) -> int:
 
 
 def _in_process(bodies: Sequence[bytes], seconds: float) -> float:
-    """Images per second of decoding and predicting alone, in two processes."""
+    """Images per second that two processes decode and predict, without a server."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
         return sum(pool.starmap(_decode_and_predict, [(bodies, seconds)] * 2))
@@ -246,7 +246,7 @@ def _decode_and_predict(bodies: Sequence[bytes], seconds: float) -> float:
 
 
 def _forward() -> dict[tuple[str, int], float]:
-    """Seconds of a forward pass on a CPU, and on a GPU if there is one: the median of many."""
+    """Seconds of a forward pass on the CPU, and on a GPU if there is one: the median of several."""
     times = {}
     for gpu in [None, 0] if torch.cuda.is_available() else [None]:
         loaded = runtime.load(MODEL_STORE, gpu)

@@ -1,4 +1,4 @@
-"""The benchmark's figures as text, as docs/benchmarks.md, and as a picture."""
+"""The figures of the benchmark as text, for docs/benchmarks.md, and as a chart."""
 
 import statistics
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from .measurement import CONNECTIONS, FASTAPI, FORWARD_SIZES, GATEWAY, OURS, PLA
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure that this project is to reach."""
+    """A figure that this project aims to reach."""
 
     name: str
     values: list[float]  # one for each round
@@ -28,47 +28,47 @@ class Goal:
         return value >= self.bound if self.at_least else value <= self.bound
 
     def cells(self) -> list[str]:
-        """Name, bound, median with its spread over the rounds, verdict."""
+        """The cells of its row: name, bound, median with its spread over the rounds, verdict."""
         sign = "≥" if self.at_least else "≤"
         return [self.name, f"{sign} {self.bound:g}", spread(self.values), "met" if self.met else "missed"]
 
 
 def goals(figures: Measurement) -> list[Goal]:
-    """The targets with what was measured."""
+    """The targets with the measured figures."""
     ours_256 = figures.ratios_of_connections(OURS, 256, 64)
     return [
         Goal("req/s at 64 connections ÷ FastAPI", figures.ratios(OURS, FASTAPI, 64, "throughput"), 10, True),
         Goal("req/s at 64 connections ÷ plain handler", figures.ratios(OURS, PLAIN, 64, "throughput"), 20, True),
         Goal("p99 at 64 connections ÷ FastAPI", figures.ratios(OURS, FASTAPI, 64, "p99"), 0.2, False),
         Goal("p50 at 1 connection ÷ FastAPI", figures.ratios(OURS, FASTAPI, 1, "p50"), 1.5, False),
-        Goal("the same, batching off", figures.ratios(UNBATCHED, FASTAPI, 1, "p50"), 0.6, False),
+        Goal("p50 at 1 connection ÷ FastAPI, batching off", figures.ratios(UNBATCHED, FASTAPI, 1, "p50"), 0.6, False),
         Goal("req/s at 256 ÷ at 64 connections", ours_256, 0.95, True),
         Goal("gateway: req/s at 64 connections ÷ without", figures.ratios(GATEWAY, OURS, 64, "throughput"), 0.65, True),
-        Goal("gateway: p50 at 1 connection, ms more", figures.differences(GATEWAY, OURS, 1, "p50"), 0.5, False),
-        Goal("req/s at 64 connections with metrics ÷ without", figures.metrics, 0.97, True),
+        Goal("gateway: ms added to p50 at 1 connection", figures.differences(GATEWAY, OURS, 1, "p50"), 0.5, False),
+        Goal("metrics: req/s at 64 connections ÷ without", figures.metrics, 0.97, True),
         Goal("resident memory, MiB", [figures.memory[OURS] / 2**20], 1024, False),
         Goal("start to first answer, s", [figures.start[OURS]], 10, False),
     ]
 
 
 def markdown(figures: Measurement, command: str, date: str) -> str:
-    """The whole page but for its profile, which is written by hand."""
+    """The part of the page that is not written by hand."""
     share = figures.median(OURS, 64, "throughput") / figures.in_process
     parts = [
-        f"Measured on {date} by `{command}` on {machine.description()}, with Java {java.version(Path(java.home()))}; "
-        "the load generator, wrk with one thread, runs on the same cores. Every payload of a run is another digit, "
-        "written with all the digits of its floats. Medians of the rounds, their least and greatest in brackets; each "
-        "ratio is of figures of the same round.",
+        f"Measured on {date} by `{command}` on {machine.description()}, with Java {java.version(Path(java.home()))}. "
+        "The load generator, wrk with one thread, runs on the same cores. Every payload of a run is a different digit, "
+        "with its floats written in full. Figures are medians of the rounds, with the lowest and the highest in "
+        "brackets. Each ratio compares figures of the same round.",
         "## Targets",
         table(["", "target", "measured", ""], [goal.cells() for goal in goals(figures)]),
         "## Servers",
         *(f"Connections: {connections}\n\n{_servers(figures, connections)}" for connections in CONNECTIONS),
-        "## Whole servers",
+        "## Start and memory",
         table(
             ["", "start to first answer, s", "resident memory, MiB"],
             [[name, f"{figures.start[name]:.1f}", f"{figures.memory[name] / 2**20:.0f}"] for name in _servers_once()],
         ),
-        "## Without any server",
+        "## Without a server",
         table(
             ["forward pass, µs", *(f"batch {size}" for size in FORWARD_SIZES)],
             [
@@ -76,8 +76,8 @@ def markdown(figures: Measurement, command: str, date: str) -> str:
                 for name in dict.fromkeys(name for name, _ in figures.forward)
             ],
         ),
-        f"Decoding and predicting alone, in two processes: {figures.in_process:,.0f} a second. "
-        f"This project serves {share:.0%} of that at 64 connections.",
+        f"Two processes that only decode and predict reach {figures.in_process:,.0f} images a second. "
+        f"At 64 connections, this project serves {share:.0%} of that.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -102,7 +102,7 @@ def _servers(figures: Measurement, connections: int) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """A median, and in brackets the least and the greatest value where there are several."""
+    """The median, with the lowest and the highest value in brackets if there are several values."""
     median = _number(statistics.median(values))
     return median if len(values) == 1 else f"{median} ({_number(min(values))}–{_number(max(values))})"
 

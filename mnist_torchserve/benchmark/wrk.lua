@@ -1,7 +1,7 @@
--- The load of a benchmark: every payload of a file in turn, and the result as one line of JSON.
+-- The load of a benchmark: sends the payloads of a file in turn, and prints the result as one line of JSON.
 -- wrk ... -s wrk.lua URL -- FILE MEDIA_TYPE [PAUSE ADDRESSES]; FILE holds bodies, each after its length in four bytes,
--- big-endian. Each connection rests for PAUSE ms before a request, give or take all of it, and the requests come from
--- so many ADDRESSES, as a load balancer tells them.
+-- big-endian. Each connection pauses before a request, for a random time from 0 to 2 × PAUSE ms. X-Forwarded-For names
+-- ADDRESSES different addresses, as a load balancer would.
 
 local requests, turn = {}, 0
 

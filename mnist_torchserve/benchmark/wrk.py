@@ -1,4 +1,4 @@
-"""wrk, the load generator: a fixed number of connections, each sending its next request when it has its answer."""
+"""wrk, the load generator: a fixed number of connections, each of which waits for an answer before its next request."""
 
 import json
 import shutil
@@ -12,12 +12,12 @@ _SCRIPT = Path(__file__).with_suffix(".lua")
 
 
 class WrkError(Exception):
-    """wrk is not installed, or did not run; the message says what to do."""
+    """wrk is not installed or failed; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What wrk saw; latencies in ms."""
+    """What wrk measured; latencies in ms."""
 
     requests: int
     seconds: float
@@ -42,18 +42,18 @@ def run(
 ) -> Result:
     """Load a URL with one thread of wrk.
 
-    Each connection rests before a request, `pause` s in the mean. The requests say that they come from so many
-    `addresses`, for a service that believes X-Forwarded-For.
+    Each connection pauses before a request, for `pause` s on average. X-Forwarded-For names this number of different
+    `addresses`; 0 sends no such header.
 
     Raises:
         WrkError: wrk is missing or failed.
     """
     wrk = shutil.which("wrk")
     if wrk is None:
-        raise WrkError("wrk is not installed: it comes with `apt-get install wrk` or `brew install wrk`.")
+        raise WrkError("wrk is not installed. Install it with `apt-get install wrk` or `brew install wrk`.")
     command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", "-s", str(_SCRIPT), url]
     command += ["--", str(payloads), media_type, f"{pause * 1000:.0f}", str(addresses)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
     if done.returncode:
-        raise WrkError(f"wrk failed with {done.returncode}: {done.stderr.strip()}")
+        raise WrkError(f"wrk failed with exit code {done.returncode}: {done.stderr.strip()}")
     return Result(**json.loads(done.stdout.strip().splitlines()[-1]))

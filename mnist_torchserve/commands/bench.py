@@ -1,7 +1,7 @@
-"""Measure this project against the FastAPI service and a plain TorchServe handler, on this machine, in one run.
+"""Compare this project with a FastAPI service and a plain TorchServe handler, on this machine, in one run.
 
-Needs wrk. Prints a table, and writes docs/benchmarks.md and docs/benchmarks/servers.png; with --quick it only prints.
-Exit code 0: all targets are met; 1: one is missed, or something failed, and the message says what.
+It needs wrk. It prints tables, and writes docs/benchmarks.md and docs/benchmarks/servers.png unless --quick is given.
+Exit code 0: all targets are met; 1: a target is missed or something failed, and the message says what.
 """
 
 import datetime
@@ -25,7 +25,7 @@ MARK = "<!-- scripts/bench writes what follows -->\n\n"
 
 def main() -> None:
     parser = command_line("bench", __doc__)
-    parser.add_argument("--quick", action="store_true", help="one round of a second a point: below 90 s, and noisy")
+    parser.add_argument("--quick", action="store_true", help="one round, one second per point: below 90 s, but noisy")
     quick = parser.parse_args().quick
     pixels, _ = digits.sample()
     try:
@@ -36,7 +36,7 @@ def main() -> None:
     except (ServiceError, WrkError, ValueError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit("Interrupted: nothing was written, every server was stopped.")
+        sys.exit("Interrupted. Nothing was written, and every server was stopped.")
     command = "scripts/bench --quick" if quick else "scripts/bench"
     text = report.markdown(figures, command, datetime.date.today().isoformat())
     print(text)

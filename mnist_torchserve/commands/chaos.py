@@ -1,12 +1,12 @@
-"""Break parts of the service under load, and see that it neither lies, nor hangs, nor loses a request.
+"""Break parts of the service under load, and check for wrong answers, hanging requests and lost requests.
 
-It starts a service of its own on free ports, lets 64 clients ask it for predictions, and does to it what happens in
-real life: workers and the JVM killed or frozen, a full disk, a clock that jumps, files that run out; then more load
-than it can serve, and bad input. Every request is accounted for.
+It starts a service of its own on free ports, sends it predictions from 64 clients, and breaks parts of it in ways that
+happen in production: killed or frozen workers, a killed JVM, a full disk, a clock that jumps, no file descriptors left.
+Then it sends more load than the service can serve, and bad input. It records how every request ends.
 
-Prints the figures and writes them to docs/reliability.md; with --quick or --only it prints alone. Needs Linux and wrk;
-a full disk also root, a jumping clock a C compiler.
-Exit code 0: all targets are met; 1: one is missed, or something failed, and the message says what.
+It prints the figures and writes them to docs/reliability.md; with --quick or --only it only prints them. It needs Linux
+and wrk; filling a disk also needs root, and changing the clock a C compiler.
+Exit code 0: all targets are met; 1: a target is missed or something failed, and the message says what.
 """
 
 import datetime
@@ -36,12 +36,12 @@ NAMES = [*(fault.name for fault in FAULTS), OVERLOAD, MIXTURE]
 
 
 class Extent(NamedTuple):
-    """How much is done."""
+    """How much a run does."""
 
     faces: tuple[str, ...]  # of the service
     overload: float  # s
     exchanges: int  # of a mixture
-    is_timed: bool  # whether it is judged how quick the service was
+    is_timed: bool  # whether times are judged
 
 
 QUICK = Extent((GATEWAY,), 8, 1_000, is_timed=False)
@@ -50,11 +50,13 @@ FULL = Extent((GATEWAY, TORCHSERVE), 60, 10_000, is_timed=True)
 
 def main() -> None:
     parser = command_line("chaos", __doc__, in_words())
-    parser.add_argument("--quick", action="store_true", help="some of them, below two minutes; times are not judged")
-    parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help="this one; may be repeated")
+    parser.add_argument(
+        "--quick", action="store_true", help="run some of the tests in two minutes, without judging times"
+    )
+    parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help="run this test; may be repeated")
     arguments = parser.parse_args()
     if sys.platform != "linux":
-        sys.exit("Linux is needed: elsewhere processes cannot be disturbed in all these ways.")
+        sys.exit("scripts/chaos needs Linux: other systems do not allow all of these faults.")
     extent = QUICK if arguments.quick else FULL
     usual = [fault.name for fault in FAULTS if fault.quick or not arguments.quick]
     names = arguments.only or [*usual, OVERLOAD, MIXTURE]
@@ -68,7 +70,7 @@ def main() -> None:
     except (ServiceError, WrkError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit("Interrupted: nothing was written, every server was stopped.")
+        sys.exit("Interrupted. Nothing was written, and every server was stopped.")
     options = (["--quick"] if arguments.quick else []) + [f"--only {name}" for name in arguments.only or ()]
     text = report.markdown(run, " ".join(["scripts/chaos", *options]), datetime.date.today().isoformat())
     print(f"\n{text}")
@@ -81,15 +83,15 @@ def main() -> None:
 
 
 def in_words() -> str:
-    """The names that --only knows."""
+    """The names that --only takes."""
     lines = [f"  {fault.name:<16}{fault.summary}" for fault in FAULTS]
-    lines.append(f"  {OVERLOAD:<16}three times the load that the service can serve")
+    lines.append(f"  {OVERLOAD:<16}three times as much load as the service can serve")
     lines.append(f"  {MIXTURE:<16}good, bad, half-sent and dropped requests")
     return "\n".join(["names:", *lines])
 
 
 def disturb(run: ChaosRun, faults: Sequence[Fault], extent: Extent, *, with_mixture: bool) -> None:
-    """Inflict faults on one service, one after the other, and then a mixture of requests."""
+    """Inflict faults on one service, one after the other, and then send it a mixture of requests."""
     if not faults and not with_mixture:
         return
     with tempfile.TemporaryDirectory(prefix="mnist-chaos-") as folder, catalog.small_disk(Path(folder)):
@@ -113,27 +115,27 @@ def inflict(run: ChaosRun, fault: Fault, face: str, testbed: Testbed) -> None:
     ended = trial.run(fault, face, testbed)
     run.trials.append(ended)
     counts = ", ".join(f"{ended.account.count(ending):,} {ending}" for ending in Ending)
-    say(f"{fault.name}, {face}: {counts}; as before after {ended.slowest():.1f} s")
+    say(f"{fault.name}, {face}: {counts}; recovered after {ended.slowest():.1f} s")
 
 
 def flood(run: ChaosRun, face: str, seconds: float) -> None:
-    """Ask a service of its own for more than it can serve."""
-    say(f"{OVERLOAD}, {face}: looking for the peak, then {seconds:.0f} s of {overload.TIMES:g} times as much")
+    """Start another service, and send it more requests than it can serve."""
+    say(f"{OVERLOAD}, {face}: measuring the peak, then {seconds:.0f} s of {overload.TIMES:g} times as much load")
     with tempfile.TemporaryDirectory(prefix="mnist-chaos-") as folder:
         ended = overload.run(face, Path(folder), seconds)
     run.overloads.append(ended)
-    say(f"{ended.flood.throughput:,.0f} of {ended.offered:,.0f} a second served, the peak is {ended.peak:,.0f}")
+    say(f"served {ended.flood.throughput:,.0f} of {ended.offered:,.0f} requests a second; peak: {ended.peak:,.0f}")
 
 
 class Progress:
-    """Says now and then how far it is."""
+    """Prints the progress every 5 s."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._next = time.monotonic() + 5
 
     def __call__(self, done: int) -> None:
-        """Say it, if it is time to."""
+        """Print it if it is time."""
         if time.monotonic() > self._next:
             say(f"  {done:,} of {self._count:,}")
             self._next += 5

@@ -1,9 +1,10 @@
-"""Repeat every figure of the model card from the committed weights, without training.
+"""Measure every figure of the model card again, from the committed weights and without training.
 
-Ends with 0 if every target is met, with 1 if one is missed. With --url, asks a running service for all 10,000
-test digits instead, and ends with 0 if its answers are those of the weights here. With --images, saves the test digits
-as image files of several kinds, and digits as pictures of every kind that docs/images.md names; measures how well they
-are read, and writes that there.
+With --url, it sends all 10,000 test digits to a running service instead, and compares its answers with those of the
+weights here. With --images, it saves the test digits as image files of several kinds, and other digits as pictures of
+every kind in docs/images.md. It measures how well they are read, and writes the figures into that page.
+Exit code 0: every target is met, or all answers are equal; 1: a target is missed, or answers differ; 2: it could not
+evaluate, and the message says why.
 """
 
 import sys
@@ -20,13 +21,17 @@ from . import command_line
 def main() -> int:
     """Run the command and return its exit status: 2 if it could not evaluate."""
     parser = command_line("evaluate", __doc__)
-    parser.add_argument("--url", help="a deployment's, such as http://127.0.0.1:8080/predictions/mnist")
+    parser.add_argument("--url", help="the service to compare, such as http://127.0.0.1:8080/predictions/mnist")
     parser.add_argument(
-        "--tolerance", type=float, default=1e-4, help="of the confidence, with --url; default: %(default)s"
+        "--tolerance", type=float, default=1e-4, help="for confidences, with --url (default: %(default)s)"
     )
-    parser.add_argument("--images", action="store_true", help="measure digits in image files, in two minutes")
-    parser.add_argument("--idx", type=Path, metavar="FOLDER", help="read MNIST's four IDX files, download nothing")
-    parser.add_argument("--weights", type=Path, default=MODEL_STORE, metavar="FOLDER")
+    parser.add_argument("--images", action="store_true", help="measure digits in image files; takes two minutes")
+    parser.add_argument(
+        "--idx", type=Path, metavar="FOLDER", help="read MNIST from its four IDX files; download nothing"
+    )
+    parser.add_argument(
+        "--weights", type=Path, default=MODEL_STORE, metavar="FOLDER", help="the weights files (default: model_store)"
+    )
     options = parser.parse_args()
     try:
         digits = dataset.load(options.idx)
@@ -42,20 +47,20 @@ def main() -> int:
 
 
 def evaluate(folder: Path, test: dataset.Split) -> int:
-    """Print all figures of the weights beside their targets; 1 if one is missed."""
+    """Print all figures of the weights with their targets; return 1 if a target is missed."""
     print(f"Evaluating {folder} on {len(test.labels):,} digits and as many other images …", flush=True)
     told = export.read_torch(folder)[1]
     measured = evaluation.evaluate(folder, test).figures
     figures, seeds = {**told["metrics"], **measured}, list(told["seeds"].values())
     print(targets.table(figures, seeds), model_card.details(figures), sep="\n\n")
     missed = targets.missed(figures, seeds)
-    verdict = f"missed: {', '.join(missed)}" if missed else "every target met"
+    verdict = f"missed: {', '.join(missed)}" if missed else "every target is met"
     print(f"\nSeed {told['seed']}, {verdict}.")
     return 1 if missed else 0
 
 
 def evaluate_images(folder: Path, digits: dataset.Dataset) -> int:
-    """Measure digits in image files and write the figures down; 1 if a kind of file or picture loses too much."""
+    """Measure digits in image files and write the figures down; return 1 if a kind loses too much."""
     model, test = runtime.load(folder, None), digits.test
     print(f"Reading {len(test.labels):,} digits from files of {len(image_accuracy.WAYS)} kinds …", flush=True)
     measured = []
@@ -71,18 +76,18 @@ def evaluate_images(folder: Path, digits: dataset.Dataset) -> int:
         print(f"  {kind.name:42} {readings[-1].right:.1%}, surely wrong {readings[-1].surely_wrong:.1%}", flush=True)
     section = f"{image_accuracy.report(measured, len(test.labels))}\n{reading.report(readings, len(shown.labels))}"
     image_accuracy.write(section)
-    print(f"\n{section}\nWritten into {image_accuracy.DOCUMENT}.")
+    print(f"\n{section}\nWritten: {image_accuracy.DOCUMENT}")
     missed = [each.kind.name for each in readings if not each.is_good]
     if missed:
-        print(f"Read too badly: {', '.join(missed)}.")
+        print(f"Below their targets: {', '.join(missed)}.")
     return 1 if missed or image_accuracy.missed(measured) else 0
 
 
 def compare(url: str, folder: Path, test: dataset.Split, tolerance: float) -> int:
-    """Print where the service at `url` answers unlike the weights; 1 if it does."""
-    print(f"Asking {url} for {len(test.labels):,} digits …", flush=True)
+    """Print where the answers of the service at `url` differ from those of the weights; return 1 if any do."""
+    print(f"Sending {len(test.labels):,} digits to {url} …", flush=True)
     differences = weights.differences(url, runtime.load(folder, None), test.floats(), tolerance)
     for difference in differences[:10]:
         print(difference)
-    print(f"{len(test.labels) - len(differences):,} of {len(test.labels):,} answers are those of {folder}.")
+    print(f"{len(test.labels) - len(differences):,} of {len(test.labels):,} answers equal those of {folder}.")
     return 1 if differences else 0

@@ -1,6 +1,6 @@
-"""Check the code: ruff (lint and format), mypy, and which package imports which, as pyproject.toml sets them.
+"""Check the code with ruff (lint and format), mypy and import-linter, as set in pyproject.toml.
 
-Exit code 0: clean; 1: not clean, as the lines above the last one say.
+Exit code 0: clean; 1: not clean, and the lines above the last one say why.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ _PYTHON = ("handler", "mnist_torchserve", "scripts/bootstrap", "tests")
 
 def main() -> None:
     parser = command_line("lint", __doc__)
-    parser.add_argument("--fix", action="store_true", help="let ruff rewrite what it can")
+    parser.add_argument("--fix", action="store_true", help="let ruff fix what it can")
     fix = parser.parse_args().fix
     checks = [
         ["ruff", "check", *(["--fix"] if fix else []), "."],

@@ -1,10 +1,10 @@
-"""Put a load on the service and judge it: PASS or FAIL for each objective, and for the whole.
+"""Put a load on the service and judge it: PASS or FAIL for each objective and for the whole run.
 
-The loads and the objectives are in mnist_torchserve/loadtest/objectives.toml. Locust makes the load; its reports, all
-figures (result.json) and a picture go to results/, and a line goes to the history.
+The loads and the objectives are in mnist_torchserve/loadtest/objectives.toml. Locust generates the load. Its reports,
+all figures (result.json) and charts go to results/, and the history gets a line.
 
-Exit code 0: all objectives are met; 1: one is not, or the trend shows a regression; 2: bad use, the message says
-what; 3: no verdict, since the load generator itself lacked CPU or ended without figures.
+Exit code 0: all objectives are met; 1: an objective is not met, or the trend shows a regression; 2: the command cannot
+run, and the message says why; 3: no verdict, since the load generator lacked CPU or ended without figures.
 """
 
 import argparse
@@ -37,14 +37,14 @@ TREND = "trend.png"
 
 
 class BadUseError(Exception):
-    """What was asked for cannot be done; the message says what to ask for instead."""
+    """The command cannot run with these arguments; the message says what to change."""
 
 
 def main() -> None:
     arguments = parse()
     try:
         if importlib.util.find_spec("locust") is None:
-            raise BadUseError(f"Locust is missing from {sys.prefix}: delete that folder and run this again.")
+            raise BadUseError(f"Locust is missing from {sys.prefix}. Delete that folder and run this command again.")
         wanted = objectives.load(arguments.objectives)
         sys.exit(show_trend(arguments, wanted) if arguments.trend else run_and_judge(arguments, wanted))
     except (BadUseError, ObjectivesError, history.HistoryError, ServiceError) as error:
@@ -61,24 +61,30 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = command_line("loadtest", __doc__, profiles_in_words())
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--profile", help="the load (default: seed, with --trend: all of them)")
-    what.add_argument("--compare", nargs=2, metavar="VERSION", help="two versions of the model, loaded side by side")
+    what.add_argument("--profile", help="the load (default: seed; with --trend: all profiles)")
+    what.add_argument("--compare", nargs=2, metavar="VERSION", help="compare two loaded versions of the model")
     add = parser.add_argument
-    add("--trend", action="store_true", help=f"judge the history, and draw it into {TREND} beside it")
-    add("--host", help="the service (default: API_BASE_URL, else that of config.properties)")
-    add("--management-url", help="its management API (default: API_MANAGEMENT_URL, else on the port after the host's)")
-    add("--routes", choices=("auto", "torchserve", "gateway"), default="auto", help="default: %(default)s")
-    add("--run-time", type=float, metavar="SECONDS", help="in place of the profile's")
-    add("--baseline", metavar="URL", help="run the same load on this service too, and give the ratio")
-    add("--objectives", type=Path, default=objectives.FILE, metavar="FILE", help="in place of ours")
+    add("--trend", action="store_true", help=f"judge the history, and draw it in {TREND} next to it")
+    add("--host", help="the service (default: API_BASE_URL, or the one in config.properties)")
+    add("--management-url", help="its management API (default: API_MANAGEMENT_URL, or the host's next port)")
+    add("--routes", choices=("auto", "torchserve", "gateway"), default="auto", help="its routes (default: %(default)s)")
+    add("--run-time", type=float, metavar="SECONDS", help="override the run time of the profile")
+    add("--baseline", metavar="URL", help="put the same load on this service too, and report the ratio")
+    add("--objectives", type=Path, default=objectives.FILE, metavar="FILE", help="use other objectives")
     add(
         "--results",
         type=Path,
         default=ROOT / "results",
         metavar="FOLDER",
-        help="where each run makes a folder of its own, PROFILE-DATE (default: results)",
+        help="where each run creates a folder PROFILE-DATE (default: results)",
     )
-    add("--history", type=Path, default=history.FILE, metavar="FILE", help="default: docs/load_testing/history.jsonl")
+    add(
+        "--history",
+        type=Path,
+        default=history.FILE,
+        metavar="FILE",
+        help="where runs with a verdict are recorded (default: docs/load_testing/history.jsonl)",
+    )
     return parser.parse_args()
 
 
@@ -92,7 +98,7 @@ def profiles_in_words() -> str:
 
 def run_and_judge(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
     if arguments.compare and arguments.baseline:
-        raise BadUseError("--compare is about two versions of one service, --baseline about another: choose one.")
+        raise BadUseError("--compare and --baseline cannot be combined. Choose one of them.")
     name = "versions" if arguments.compare else arguments.profile or "seed"
     profile = wanted[name]
     if arguments.run_time is not None:
@@ -106,7 +112,7 @@ def run_and_judge(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
         results.mkdir(parents=True)
     except OSError as error:
         raise BadUseError(
-            f"No results can be written to {results}: {error.strerror}. Name another --results."
+            f"Results cannot be written to {results}: {error.strerror}. Choose another folder with --results."
         ) from None
     print(f"{name}: {profile.summary}", flush=True)
 
@@ -120,7 +126,7 @@ def run_and_judge(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
     write(results, record, findings, line)
     report(record, profile, findings, baseline)
     if conclusion is Verdict.NO_VERDICT:
-        print("NO VERDICT: Locust itself lacked CPU, so its figures are not the service's.", end=" ")
+        print("NO VERDICT: Locust itself lacked CPU, so its figures are not those of the service.", end=" ")
         print("Give it more `processes` in the objectives, or another machine.")
     else:
         history.append(arguments.history, line)
@@ -130,7 +136,7 @@ def run_and_judge(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
 
 
 def find_target(arguments: argparse.Namespace) -> LoadTarget:
-    """The service to load, which must answer, whatever it answers."""
+    """The service to load; it must answer, with any status."""
     ours = TorchServe()
     host = (arguments.host or os.environ.get("API_BASE_URL") or ours.inference_url).rstrip("/")
     management = arguments.management_url or os.environ.get("API_MANAGEMENT_URL")
@@ -140,7 +146,7 @@ def find_target(arguments: argparse.Namespace) -> LoadTarget:
     if arguments.baseline:
         require_service(arguments.baseline)
     if arguments.compare and arguments.routes == "gateway":
-        raise BadUseError("Only TorchServe's own routes tell versions apart: give its address as --host.")
+        raise BadUseError("--compare needs TorchServe's own routes. Give its address with --host.")
     routes = "torchserve" if arguments.compare else arguments.routes
     process = ours.process() if is_ours(host, ours) else None
     if process is not None:
@@ -149,13 +155,13 @@ def find_target(arguments: argparse.Namespace) -> LoadTarget:
 
 
 def is_ours(host: str, server: TorchServe) -> bool:
-    """Whether it is our TorchServe that listens at an address, or our gateway before it."""
+    """Whether our TorchServe or our gateway listens at this address."""
     split = urlsplit(host)
     gateway = Gateway(server)
     try:
         address = Address(str(split.hostname), split.port or (443 if split.scheme == "https" else 80)).from_here()
         return server.listens(address) or (gateway.listens(address) and not gateway.settings.nodes)
-    except (ValueError, ServiceError):  # a name that is not known here; settings that cannot be read
+    except (ValueError, ServiceError):  # a name that cannot be resolved; settings that cannot be read
         return False
 
 
@@ -163,10 +169,8 @@ def require_service(url: str) -> None:
     try:
         requests.get(url, timeout=10)
     except requests.RequestException as error:
-        if isinstance(error, ValueError):  # as all of requests' errors about addresses are
-            raise BadUseError(
-                f"{url!r} is not a valid address: something like http://127.0.0.1:8080 is expected."
-            ) from None
+        if isinstance(error, ValueError):  # requests raises these for addresses that are not valid
+            raise BadUseError(f"{url!r} is not a valid address. Use one like http://127.0.0.1:8080.") from None
         hint = "start ours with scripts/serve --detach, or name another with --host"
         raise BadUseError(no_answer(url, error, hint)) from None
 
@@ -174,7 +178,7 @@ def require_service(url: str) -> None:
 def ratio_to_baseline(
     record: Record, name: str, profile: Profile, arguments: argparse.Namespace, results: Path
 ) -> float:
-    """Mean of /predict to that of another service under the same load, right afterwards."""
+    """Mean of /predict ÷ that of another service, which gets the same load right afterwards."""
     aside = results / "baseline"
     aside.mkdir()
     target = LoadTarget(arguments.baseline.rstrip("/"))
@@ -183,7 +187,7 @@ def ratio_to_baseline(
 
 
 def write(results: Path, record: Record, findings: Sequence[Finding], line: dict[str, Any]) -> None:
-    """The verdict with all figures as JSON, and the pictures."""
+    """Write the verdict with all figures as JSON, and draw the charts."""
     (results / "run.json").unlink()
     told = [dataclasses.asdict(finding) for finding in findings]
     (results / "result.json").write_text(json.dumps({**line, "findings": told, "run": record}))
@@ -195,7 +199,7 @@ def write(results: Path, record: Record, findings: Sequence[Finding], line: dict
 
 
 def report(record: Record, wanted: Profile, findings: Sequence[Finding], baseline: float | None) -> None:
-    """What was measured, and what became of each objective."""
+    """Print what was measured, and whether each objective was met."""
     columns = ("requests", "failures", "mean", "min", "max", "p50", "p95", "p99", "rps")
     print(f"\n{'':<24}" + "".join(f"{column:>10}" for column in columns))
     for name, figures in record["endpoints"].items():
@@ -204,15 +208,15 @@ def report(record: Record, wanted: Profile, findings: Sequence[Finding], baselin
     for error, count in sorted(record["errors"].items(), key=lambda item: -item[1])[:5]:
         print(f"{count} × {error}")
     if "climb" in record:
-        print(f"Saturated at the breaking point: {record['climb']['saturated']}")
+        print(f"Limit at the breaking point: {record['climb']['saturated']}")
     if "arrivals intended" in record["tally"]:
         intended, answered = (record["tally"].get(f"arrivals {what}", 0) for what in ("intended", "answered"))
         seconds = record["endpoints"][PREDICT]["requests"] / max(record["endpoints"][PREDICT]["rps"], 0.01)
         print(f"Arrivals: {intended / seconds:.1f} a second intended, {answered / seconds:.1f} answered")
     if wanted.growth and not any("jvm_memory" in sample for sample in record["footprint"]):
-        print("The service is on another machine: its memory and open files cannot be seen, only its latency.")
+        print("The service is on another machine, so its memory and open files cannot be measured, only its latency.")
     if baseline is not None:
-        print(f"Mean of /predict ÷ that of the baseline: {baseline:.3f}")
+        print(f"Mean of /predict ÷ mean of the baseline: {baseline:.3f}")
     print(*findings, "", sep="\n")
 
 
@@ -229,5 +233,5 @@ def show_trend(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
         print(f"{profile} on {machine}: {runs} run{'s' * (runs > 1)}" + ("" if group else ", too few to judge"))
         print(*group, sep="\n", end="\n" if group else "")
     regressed = any(flagged.values())
-    print(f"{'FAIL: a regression' if regressed else 'PASS: no regression'}; the picture is {picture}")
+    print(f"{'FAIL: a regression' if regressed else 'PASS: no regression'}; the chart is {picture}")
     return Verdict.FAIL if regressed else Verdict.PASS

@@ -1,6 +1,6 @@
-"""Give the running gateway its settings again, without an interruption: keys, certificates, nodes and page.
+"""Make the running gateway read its settings again, without an interruption: keys, certificates, nodes and page.
 
-Exit code 0: it uses them; 1: it does not, and the message says why. What it refuses changes nothing.
+Exit code 0: it uses them; 1: it refused them and keeps its old settings, and the message says why.
 """
 
 import sys
@@ -17,4 +17,4 @@ def main() -> None:
         Gateway(TorchServe()).route()
     except ServiceError as error:
         sys.exit(str(error))
-    print("The gateway uses its settings as they are now.")
+    print("The gateway has read its settings again and uses them.")

@@ -1,7 +1,7 @@
-"""Draw a digit on the page of the running gateway, and keep how that looks, light and dark: the README's pictures.
+"""Draw a digit on the page of the running gateway, and save screenshots for the README, light and dark.
 
-Start `scripts/serve --gateway` first. It wants Chromium; the pictures are docs/demo/light.png and docs/demo/dark.png.
-Exit code 0: they are there; 1: they could not be taken, and the message says why.
+Start `scripts/serve --gateway` first. It needs Chromium. The files are docs/demo/light.png and docs/demo/dark.png.
+Exit code 0: both are written; 1: they could not be taken, and the message says why.
 """
 
 import io
@@ -16,9 +16,9 @@ from mnist_torchserve.project import ROOT
 from . import command_line
 
 DIGIT = 3
-WIDTH, HEIGHT = 1000, 750  # CSS pixels, down to the real digits
-SCALE = 1.5  # pixels for each of CSS; more is seen on few screens, and larger
-COLOURS = 64  # in the file, which is a third of its size by that
+WIDTH, HEIGHT = 1000, 750  # CSS pixels; includes the real digits
+SCALE = 1.5  # pixels per CSS pixel; more would be visible on few screens, in larger files
+COLOURS = 64  # reduces the files to a third of their size
 FOLDER = ROOT / "docs" / "demo"
 
 
@@ -33,18 +33,18 @@ def main() -> None:
         sys.exit(str(error))
     except Error as error:
         reason = error.message.splitlines()[0]
-        sys.exit(f"Expected Chromium, and the page of a running gateway ({reason}): start scripts/serve --gateway.")
-    print(f"The pictures are in {FOLDER}.")
+        sys.exit(f"Chromium could not open the page of the gateway ({reason}). Start scripts/serve --gateway first.")
+    print(f"The screenshots are in {FOLDER}.")
 
 
 def take(url: str) -> None:
-    """Picture the page with a digit drawn, in both colour schemes."""
+    """Take a screenshot of the page with a digit drawn, in both colour schemes."""
     with chromium() as browser:
         for scheme in ("light", "dark"):
             context = browser.new_context(
                 color_scheme=scheme,
                 device_scale_factor=SCALE,
-                reduced_motion="reduce",  # or the bar is on its way
+                reduced_motion="reduce",  # otherwise the bar would still be moving
                 viewport={"width": WIDTH, "height": HEIGHT},
             )
             tab = DemoPage(context, url)

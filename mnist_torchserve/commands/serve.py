@@ -90,7 +90,7 @@ def serve(services: Sequence[Service], detach: bool) -> None:
             return
         print("\nThe service runs; Ctrl-C ends it.", flush=True)
         ended = wait_for_end(services)
-        raise ServiceError(f"{ended.name} ended by itself; its logs are in {ended.logs}.")
+        raise ServiceError(f"{ended.name} ended unexpectedly; its logs are in {ended.logs}.")
 
 
 def stop(service: Service) -> None:

@@ -1,7 +1,7 @@
-"""Show whether the service is well, and what it does: rate, errors, times, queue, classes, confidence, memory.
+"""Show whether the service is healthy, and its figures: rate, errors, times, queue, digits, confidence, memory.
 
-It looks for a few seconds, at TorchServe and at the gateway, whichever runs on this machine.
-Exit code 0: healthy; 1: unhealthy or not running, and the first lines say why; 2: the command was not understood.
+It measures for a few seconds, at TorchServe and at the gateway, if they run on this machine.
+Exit code 0: healthy; 1: unhealthy or not running, and the first lines say why; 2: the command line is wrong.
 """
 
 import argparse
@@ -22,18 +22,18 @@ SECONDS = 5.0
 
 def main() -> None:
     parser = command_line("status", __doc__)
-    parser.add_argument("--watch", action="store_true", help="go on until Ctrl-C")
+    parser.add_argument("--watch", action="store_true", help="repeat until Ctrl-C")
     parser.add_argument(
         "--seconds",
         type=_positive,
         default=SECONDS,
-        help="to look each time (default: %(default)g); the gateway adds up its times every 5",
+        help="how long to measure each time (default: %(default)g); the gateway updates its times every 5 s",
     )
     arguments = parser.parse_args()
     try:
         before = Observation.make()
         if not before.runs:
-            sys.exit("Nothing runs here: scripts/serve starts the service.")
+            sys.exit("The service does not run on this machine. scripts/serve starts it.")
         watch(before, arguments.seconds) if arguments.watch else look(before, arguments.seconds)
     except ServiceError as error:
         sys.exit(str(error))
@@ -43,7 +43,7 @@ def main() -> None:
 
 def look(before: Observation, seconds: float) -> None:
     console = Console()
-    with console.status(f"Looking for {seconds:g} s"):
+    with console.status(f"Measuring for {seconds:g} s"):
         time.sleep(seconds)
     after = Observation.make()
     console.print(overview.render(Interval(before.metrics, after.metrics), after.problems, after.java, seconds))
@@ -52,7 +52,7 @@ def look(before: Observation, seconds: float) -> None:
 
 def watch(before: Observation, seconds: float) -> None:
     with contextlib.suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
-        live.update(f"Looking for {seconds:g} s", refresh=True)
+        live.update(f"Measuring for {seconds:g} s", refresh=True)
         while True:
             time.sleep(seconds)
             after = Observation.make()

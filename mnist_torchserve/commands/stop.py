@@ -1,4 +1,4 @@
-"""End the service that scripts/serve started, its gateway first, and wait until their ports are free."""
+"""Stop the service that scripts/serve started, with its gateway, and wait until their ports are free."""
 
 import sys
 
@@ -14,8 +14,8 @@ def main() -> None:
     for service in (Gateway(), TorchServe()):
         try:
             ended.append(service.stop())
-        except (ServiceError, OSError) as error:  # which keeps nobody from ending the other
-            problems.append(f"{service.name} was not ended: {error}")
+        except (ServiceError, OSError) as error:  # the other one is stopped all the same
+            problems.append(f"{service.name} was not stopped: {error}")
     if problems:
         sys.exit("\n".join(problems))
     print("The service has ended; its ports are free." if any(ended) else "Nothing to end: the service does not run.")

@@ -11,5 +11,5 @@ def main() -> None:
         print(__doc__)
         return
     os.chdir(ROOT)
-    # In this one's place: it gets Ctrl-C itself, and ends the servers of its tests before it ends.
+    # pytest replaces this process, so that it gets Ctrl-C itself and stops its servers before it ends.
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *(sys.argv[1:] or ["tests"])])

@@ -1,1 +1,1 @@
-"""What is done to a service, the crowd that asks it meanwhile, and the account of every request."""
+"""Faults that are inflicted on a service, the clients that use it meanwhile, and the record of every request."""

@@ -1,4 +1,4 @@
-"""The faults: what is done to a service while a crowd asks it for predictions."""
+"""The faults that are inflicted on a service while clients ask it for predictions."""
 
 import os
 import resource
@@ -25,7 +25,7 @@ from .testbed import GATEWAY, TORCHSERVE, Testbed
 BOTH = (GATEWAY, TORCHSERVE)
 _CRASHES = 12  # s
 _FREEZE = 4.0  # s; less than responseTimeout, after which TorchServe replaces a worker
-_LASTS = 5.0  # s of a fault that only lasts
+_LASTS = 5.0  # s that a lasting fault is kept up
 _POISONED = 10.0  # s
 _POISONERS = 4  # at each face
 _IDLE = 5000  # connections; the gateway takes 4,096
@@ -34,39 +34,39 @@ _HOUR = 3600  # s
 
 
 class NotPossibleError(Exception):
-    """This machine does not allow a fault; the message says what is missing."""
+    """A fault cannot be inflicted on this machine; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What can be done to a service, and what is asked of it then."""
+    """A fault, and how the service must take it."""
 
-    name: str  # as it is asked for
+    name: str  # as --only takes it
     summary: str  # what is done
-    inflict: Callable[[Testbed], None]  # returns once it is over
-    within: float  # s after that in which the service must be as before
-    faces: tuple[str, ...] = (GATEWAY,)  # where the crowd asks while it happens, each time again
-    serves_on: bool = False  # others must be answered all the time
-    harmless: bool = False  # others must not notice it
-    drains: bool = False  # the gateway must answer every request that it has taken
-    quick: bool = False  # it is in the quick form
-    is_instant: bool = False  # it is over with its first moment, and the service then recovers by itself
-    prepared: Callable[[Testbed], AbstractContextManager[object]] = nullcontext  # about the service before, not after
+    inflict: Callable[[Testbed], None]  # returns once the fault is over
+    within: float  # s after the fault until the service must be as before
+    faces: tuple[str, ...] = (GATEWAY,)  # where the clients send their requests; the fault is repeated for each
+    serves_on: bool = False  # other requests must be answered all the time
+    harmless: bool = False  # other clients must not notice it
+    drains: bool = False  # the gateway must answer every request that it has accepted
+    quick: bool = False  # it is part of --quick
+    is_instant: bool = False  # it is over at once, and the service then recovers on its own
+    prepared: Callable[[Testbed], AbstractContextManager[object]] = nullcontext  # entered before the fault, left after
 
 
 def kill_worker(testbed: Testbed) -> None:
-    """End a worker as the kernel does when memory runs out."""
+    """End one worker the way the kernel does when memory runs out."""
     testbed.server.workers()[0].kill()
 
 
 def kill_workers(testbed: Testbed) -> None:
-    """End all workers so."""
+    """End all workers in this way."""
     for worker in testbed.server.workers():
         worker.kill()
 
 
 def crash_loop(testbed: Testbed) -> None:
-    """End every worker, and each that comes after it, before it has loaded the model."""
+    """End every worker, and each new one before it has loaded the model."""
     end = time.monotonic() + _CRASHES
     while time.monotonic() < end:
         kill_workers(testbed)
@@ -74,7 +74,7 @@ def crash_loop(testbed: Testbed) -> None:
 
 
 def freeze_worker(testbed: Testbed) -> None:
-    """A worker does nothing for a while, and then goes on."""
+    """Suspend a worker for a while, then resume it."""
     [worker, *_] = testbed.server.workers()
     worker.suspend()
     time.sleep(_FREEZE)
@@ -82,20 +82,20 @@ def freeze_worker(testbed: Testbed) -> None:
 
 
 def hang_worker(testbed: Testbed) -> None:
-    """A worker does nothing any more, until TorchServe loses its patience."""
+    """Suspend a worker until TorchServe gives up on it and kills it."""
     [worker, *_] = testbed.server.workers()
     worker.suspend()
     psutil.wait_procs([worker], timeout=60)
 
 
 def kill_jvm(testbed: Testbed) -> None:
-    """End the JVM, and start it as a user would."""
+    """End the JVM, and start it again as a user would."""
     testbed.jvm().kill()
     testbed.server.restart()
 
 
 def stop(testbed: Testbed) -> None:
-    """What scripts/stop does, and scripts/serve --gateway afterwards."""
+    """Do what scripts/stop does, and then what scripts/serve --gateway does."""
     testbed.gateway.stop()
     testbed.server.stop()
     for service in (testbed.server, testbed.gateway):
@@ -104,9 +104,9 @@ def stop(testbed: Testbed) -> None:
 
 
 def fill_disk(testbed: Testbed) -> None:
-    """There is no byte left for logs, and a worker's end would be worth a few."""
+    """Leave no space for logs, and end a worker, which TorchServe would log."""
     if not os.path.ismount(testbed.folder):
-        raise NotPossibleError("only root may mount the small file system that is to be filled")
+        raise NotPossibleError("only root can mount the small file system that this fault fills")
     filler = testbed.folder / "filler"
     with open(filler, "wb", buffering=0) as file:
         for size in (2**20, 2**10, 1):
@@ -121,11 +121,11 @@ def fill_disk(testbed: Testbed) -> None:
 
 
 def idle_connections(testbed: Testbed) -> None:
-    """Strangers connect, as many as they can, and say nothing."""
+    """Open as many connections as possible, and send nothing on them."""
     listen = testbed.gateway.settings.listen
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2 * _IDLE:
-        raise NotPossibleError(f"{_IDLE} connections need more open files than the {hard} that this shell allows")
+        raise NotPossibleError(f"{_IDLE} connections need more open files than the limit of this shell, {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * _IDLE), hard))
     with ExitStack() as stack:
         for _ in range(_IDLE):
@@ -134,7 +134,7 @@ def idle_connections(testbed: Testbed) -> None:
 
 
 def exhaust_files(testbed: Testbed) -> None:
-    """The JVM may open only a few more files, and strangers take them."""
+    """Leave the JVM only a few file descriptors, and use them up with connections."""
     jvm = testbed.jvm()
     usual = jvm.rlimit(psutil.RLIMIT_NOFILE)
     jvm.rlimit(psutil.RLIMIT_NOFILE, (jvm.num_fds() + _FILES_LEFT, usual[1]))
@@ -146,7 +146,7 @@ def exhaust_files(testbed: Testbed) -> None:
 
 
 def step_clock(testbed: Testbed) -> None:
-    """The clock of TorchServe and its workers goes an hour forward, and two back."""
+    """Set the clock of TorchServe and its workers one hour forward, then two back."""
     for offset in (_HOUR, -_HOUR):
         with open(testbed.folder / "clock", "r+b") as clock:
             clock.write(offset.to_bytes(8, sys.byteorder, signed=True))
@@ -154,7 +154,7 @@ def step_clock(testbed: Testbed) -> None:
 
 
 def poison(testbed: Testbed) -> None:
-    """Clients send nothing but what once failed other requests, or ended the worker."""
+    """Send only requests that once made other requests fail, or ended the worker."""
     end = time.monotonic() + _POISONED
 
     def client(face: str, number: int) -> None:
@@ -170,11 +170,11 @@ def poison(testbed: Testbed) -> None:
 
 @contextmanager
 def own_clock(testbed: Testbed) -> Iterator[None]:
-    """TorchServe and its workers have a clock of their own, lest the machine's is touched."""
+    """Give TorchServe and its workers a clock of their own, so that the machine's clock is not changed."""
     library = testbed.folder / "clock.so"
     compiler = shutil.which("cc")
     if compiler is None:
-        raise NotPossibleError("there is no C compiler to build a clock of its own")
+        raise NotPossibleError("it needs a C compiler (cc), to give TorchServe a clock of its own")
     source = Path(__file__).with_name("clock.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
     (testbed.folder / "clock").write_bytes(bytes(8))
@@ -194,7 +194,7 @@ def _restart(testbed: Testbed) -> None:
 
 @contextmanager
 def second_node(testbed: Testbed) -> Iterator[None]:
-    """Another TorchServe stands behind the same gateway."""
+    """Put a second TorchServe behind the same gateway."""
     with TorchServe.on_free_ports(testbed.folder / "second").running() as second:
         testbed.gateway.route(Node.of(testbed.server), Node.of(second))
         yield
@@ -206,15 +206,21 @@ FAULTS = [
     Fault("kill-workers", "`kill -9` of all workers", kill_workers, 15, BOTH, quick=True, is_instant=True),
     Fault("crash-loop", f"`kill -9` of every worker, for {_CRASHES} s", crash_loop, 30, BOTH),
     Fault("freeze-worker", f"SIGSTOP of one worker, SIGCONT after {_FREEZE:g} s", freeze_worker, 5, serves_on=True),
-    Fault("hang-worker", "SIGSTOP of one worker for good", hang_worker, 15, BOTH, serves_on=True),
-    Fault("kill-jvm", "`kill -9` of the JVM, and started again", kill_jvm, 15, BOTH, quick=True, is_instant=True),
+    Fault("hang-worker", "SIGSTOP of one worker, no SIGCONT", hang_worker, 15, BOTH, serves_on=True),
+    Fault("kill-jvm", "`kill -9` of the JVM, then a restart", kill_jvm, 15, BOTH, quick=True, is_instant=True),
     Fault(
-        "kill-node", "the same with a second node", kill_jvm, 15, serves_on=True, is_instant=True, prepared=second_node
+        "kill-node",
+        "`kill -9` of the JVM of one of two nodes",
+        kill_jvm,
+        15,
+        serves_on=True,
+        is_instant=True,
+        prepared=second_node,
     ),
     Fault("stop", "`scripts/stop`, then `scripts/serve`", stop, 15, BOTH, drains=True, quick=True),
     Fault(
         "poison",
-        f"{_POISONERS} clients who send poison at each face, {_POISONED:g} s",
+        f"poison requests from {2 * _POISONERS} clients for {_POISONED:g} s",
         poison,
         5,
         BOTH,
@@ -223,15 +229,15 @@ FAULTS = [
         quick=True,
     ),
     Fault("full-disk", f"no space for logs for {_LASTS:g} s, and one worker killed", fill_disk, 5, serves_on=True),
-    Fault("clock", "the clock an hour forward, then two back", step_clock, 5, prepared=own_clock),
+    Fault("clock", "the clock set one hour forward, then two back", step_clock, 5, prepared=own_clock),
     Fault("idle", f"{_IDLE:,} idle connections for {_LASTS:g} s", idle_connections, 5, serves_on=True),
-    Fault("files", f"the JVM's files exhausted for {_LASTS:g} s", exhaust_files, 5, BOTH, serves_on=True),
+    Fault("files", f"no file descriptors for the JVM for {_LASTS:g} s", exhaust_files, 5, BOTH, serves_on=True),
 ]
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of its own in `folder`, in memory, with room for a run's logs; only root gets one."""
+    """Mount a file system in memory on `folder`, with room for the logs of a run; without root, do nothing."""
     command = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700", "tmpfs", str(folder)]
     mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
     try:

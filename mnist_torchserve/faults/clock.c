@@ -1,5 +1,5 @@
-/* The wall clock of one process, set by the number of seconds in the file that LD_CLOCK_OFFSET names.
-   Preloaded; monotonic clocks go on as they are, as they do when a machine's clock is set. */
+/* Shifts the wall clock of one process by the number of seconds in the file that LD_CLOCK_OFFSET names.
+   Load it with LD_PRELOAD. Monotonic clocks do not change, just as when a machine's clock is set. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

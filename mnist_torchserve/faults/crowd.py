@@ -1,4 +1,4 @@
-"""A crowd of clients that send real digits, no two the same, and keep account of each answer."""
+"""A crowd of clients that send real digits, each request different, and record every answer."""
 
 import json
 import random
@@ -19,11 +19,11 @@ from mnist_torchserve.project import MODEL_STORE
 from .account import Account, Attempt, Ending
 
 CLIENTS = 64
-RESTLESS = 4  # every so many clients connects for each request; the others keep their connections
-PACE = 0.1  # s from one request of a client to its next; 64 send as much as a thousand ordinary users
+RESTLESS = 4  # one in so many clients opens a new connection for each request; the others keep theirs
+PACE = 0.1  # s from one request of a client to its next; 64 clients send as much as a thousand ordinary users
 NOT_ACCEPTED = "connection refused"
 CUT = "connection cut"
-RETRY = 0.25  # s that a client waits that got no answer
+RETRY = 0.25  # s that a client waits after a request that got no answer
 _HEADERS = {"Content-Type": "application/json"}
 _REFUSALS = (429, 503)
 _FAILURES = (500, 502, 504, 507)
@@ -34,21 +34,21 @@ class _Digit(NamedTuple):
     answer: Answer
 
     def payload(self) -> bytes:
-        """A payload like no other: the first pixel, a corner, is a random number too small to be seen."""
+        """A unique payload: the first pixel, a corner, is a random number too small to see."""
         return f'{{"data": [0.000000{random.randrange(10**9):09}, {self.rest}]}}'.encode()
 
 
 def payloads(count: int) -> list[bytes]:
-    """Digits as clients send them, no two the same."""
+    """Digits as clients send them, each payload different."""
     return [random.choice(_digits()).payload() for _ in range(count)]
 
 
 class Crowd:
-    """Clients that ask one URL for predictions until they are told to stop.
+    """Clients that send prediction requests to one URL until they are stopped.
 
     Args:
         url: of the predictions.
-        deadline: s after which a request that nobody has answered counts as hanging.
+        deadline: s after which a request without an answer counts as hanging.
         clients: how many.
         pace: s from one request of a client to its next.
         key: an API key, where the service asks for one.
@@ -70,8 +70,8 @@ class Crowd:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Let them send until the end, and wait for their last answers."""
-        _digits()  # made before the first has to wait for them
+        """Let the clients send until the block ends, and wait for their last answers."""
+        _digits()  # computed now, so that no client has to wait for it
         for thread in self._threads:
             thread.start()
         try:
@@ -87,7 +87,7 @@ class Crowd:
         return Account(sorted(self._requests))
 
     def lost(self) -> int:
-        """Requests that nobody knows anything of, once all clients have stopped."""
+        """The number of requests without a known end, once all clients have stopped."""
         return len(self._begun) - len(self._requests)
 
     def _client(self, restless: bool) -> None:
@@ -123,7 +123,7 @@ class Crowd:
 
 
 def _judge(status: int, body: bytes, digit: _Digit) -> tuple[Ending, str]:
-    """How a request ended that got an answer, and what the answer was if not the right one."""
+    """How an answered request ended, and what the answer was if it was not right."""
     if status == 200:
         answer = Answer.parse(body)
         if answer is not None and answer.agrees(digit.answer):
@@ -143,7 +143,7 @@ def _code(error: bytes) -> int | None:
 
 @cache
 def _digits() -> Sequence[_Digit]:
-    """The sample's digits with the answers of the network itself, in plain PyTorch."""
+    """The digits of the sample, with the answers of the network in plain PyTorch."""
     pixels = digits.floats(digits.sample()[0])
     pixels[:, 0] = 0
     answers = weights.answers(TorchRuntime(runtime.find(MODEL_STORE)[1], "cpu"), pixels)

@@ -1,4 +1,4 @@
-"""Overload: three times what the service can serve, and a crowd that tells what becomes of its requests meanwhile."""
+"""Overload: three times what the service can serve, and a crowd that records what happens to its own requests."""
 
 import os
 import re
@@ -16,17 +16,17 @@ from .account import Account, Ending, quantile
 from .crowd import Crowd, payloads
 from .testbed import DEADLINES, GATEWAY, Testbed
 
-TIMES = 3.0  # as much as the peak is wanted, and 80% of the peak served
-# Judged is less than that: where gateway and TorchServe share a core, refusals take it from the answers, and a service
-# that is out of CPU slows down those who ask. Below these bounds it would be a collapse; docs/reliability.md has more.
+TIMES = 3.0  # the load as a multiple of the peak; the aim is to serve 80% of the peak under it
+# The verdict requires less: where the gateway and TorchServe share a core, refusals take CPU from answers, and a busy
+# service slows down its clients. Less than these bounds would be a collapse; docs/reliability.md has the details.
 TIMES_AT_LEAST = 1.5
 GOODPUT_AT_LEAST = 0.35
-PROMPT = 1.0  # s that 99 of 100 refusals may take; Retry-After says as much
+PROMPT = 1.0  # s that 99 of 100 refusals may take; Retry-After has the same value
 BACK = 5.0  # s
 _PEAK_AT = (64, 128, 256)  # connections
-_CONNECTIONS = 3000  # as many clients; the gateway takes 4,096 connections
-_ADDRESSES = 250  # no client alone asks for more than the gateway allows to one address
-_AIM = 1.1  # times what is wanted, as the rate cannot be set to the point
+_CONNECTIONS = 3000  # one for each client; the gateway takes 4,096 connections
+_ADDRESSES = 250  # so many that no address exceeds the gateway's rate limit
+_AIM = 1.1  # times the wanted rate, since the rate cannot be set exactly
 _PILOT = 3  # s
 _WITNESS_PACE = 0.5  # s; 64 of them send 128 a second
 _BEFORE = 3.0  # s
@@ -35,10 +35,10 @@ _JSON = "application/json"
 
 @dataclass(frozen=True)
 class Overload:
-    """What an overload did."""
+    """What an overload did to the service."""
 
-    face: str  # where it came in
-    peak: float  # right answers a second that it can give at most
+    face: str  # where it was sent
+    peak: float  # the most right answers a second that the service can give
     flood: wrk.Result
     queue: int  # requests that may wait
     account: Account  # of the crowd's requests during the flood
@@ -51,38 +51,38 @@ class Overload:
 
     @property
     def bound(self) -> float:
-        """Seconds after which who was last in the queue is served."""
+        """Seconds until the last request of a full queue is served."""
         return self.queue / self.flood.throughput
 
     def accepted_p99(self) -> float:
-        """Seconds within which 99 of 100 had their right answer."""
+        """Seconds within which 99 of 100 right answers arrived."""
         return quantile(self.account.waits(), 0.99)
 
     def refused_p99(self) -> float:
-        """Seconds within which 99 of 100 had their refusal."""
+        """Seconds within which 99 of 100 refusals arrived."""
         return quantile((r.wait for r in self.account.requests if r.ending is Ending.REFUSED), 0.99)
 
     def misses(self, *, timed: bool) -> list[str]:
-        """What should not have been; how much and how quick it was is looked at where the overload is `timed`."""
+        """The requirements that were not met; throughput and times are judged only if `timed`."""
         refusals = [request for request in self.account.requests if request.ending is Ending.REFUSED]
         others = len(self.account.requests) - len(refusals) - len(self.account.waits())
         offered, share = self.offered / self.peak, self.flood.throughput / self.peak
         untold = sum(not request.retry_after for request in refusals)
         checks = {
-            f"{others} neither answered nor refused": others > 0,
-            "not as before": self.again is None,
+            f"{others} requests neither answered nor refused": others > 0,
+            "no recovery": self.again is None,
             f"{untold} refusals without Retry-After": self.face == GATEWAY and untold > 0,
         }
         # TorchServe alone answers as fast as the generator asks, so there is no overload of it to judge.
         if self.face == GATEWAY and timed:
-            late = 2 * self.bound + PROMPT  # the queue ahead, and the gateway's own part as of a refusal
+            late = 2 * self.bound + PROMPT  # the queue ahead, and what the gateway itself takes, as for a refusal
             checks |= {
-                f"only {offered:.1f} times the peak offered": offered < TIMES_AT_LEAST,
+                f"the load was only {offered:.1f} times the peak": offered < TIMES_AT_LEAST,
                 f"goodput {share:.0%} of the peak": share < GOODPUT_AT_LEAST,
                 "no refusal": not refusals,
-                f"refusals took {self.refused_p99():.2f} s": bool(refusals) and self.refused_p99() > PROMPT,
-                f"p99 {self.accepted_p99():.2f} s": self.accepted_p99() > late,
-                f"not as before within {BACK:g} s": self.again is not None and self.again > BACK,
+                f"p99 of the refusals {self.refused_p99():.2f} s": bool(refusals) and self.refused_p99() > PROMPT,
+                f"p99 of the answers {self.accepted_p99():.2f} s": self.accepted_p99() > late,
+                f"no recovery within {BACK:g} s": self.again is not None and self.again > BACK,
             }
         return [f"overload, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
 
@@ -96,7 +96,7 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
     """
     file = folder / "payloads"
     wrk.write_payloads(file, payloads(1000))
-    # All clients come through a load balancer, as many addresses do.
+    # As behind a load balancer, the client's address is in X-Forwarded-For.
     testbed = Testbed(folder, trusted_proxies=1)
     servers, generator = _halves()
     with _on(generator), ExitStack() as stack:
@@ -121,7 +121,7 @@ def run(face: str, folder: Path, seconds: float) -> Overload:
 
 
 def _pause(url: str, file: Path, peak: float) -> float:
-    """Seconds that each connection has to rest for all of them to offer what is wanted, found by trying."""
+    """The pause of each connection, in s, with which all of them offer the wanted load; found by trying."""
     pause = wanted = _CONNECTIONS / (TIMES * _AIM * peak)  # s from one request of a connection to its next
     for _ in range(2):
         tried = wrk.run(url, file, _JSON, _CONNECTIONS, _PILOT, pause, _ADDRESSES)
@@ -131,7 +131,7 @@ def _pause(url: str, file: Path, peak: float) -> float:
 
 
 def _queue(face: str) -> int:
-    """Requests that a face of the service takes at once."""
+    """The number of requests that a face of the service accepts at once."""
     if face == GATEWAY:
         [queue] = re.findall(r"max_requests: (\d+)", TEMPLATE.read_text())
     else:
@@ -140,7 +140,7 @@ def _queue(face: str) -> int:
 
 
 def _halves() -> tuple[set[int], set[int]]:
-    """Half of the cores for the service, half for the generator, lest one takes from the other."""
+    """Half of the cores for the service and half for the generator, so that neither slows down the other."""
     cores = sorted(os.sched_getaffinity(0))
     half = (len(cores) + 1) // 2
     return set(cores[:half]), set(cores[half:] or cores)
@@ -148,7 +148,7 @@ def _halves() -> tuple[set[int], set[int]]:
 
 @contextmanager
 def _on(cores: set[int]) -> Iterator[None]:
-    """What this thread starts within runs on these cores."""
+    """Processes that this thread starts in the block run on these cores."""
     usual = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:

@@ -1,4 +1,4 @@
-"""What the faults, the overloads and the mixtures did, as docs/reliability.md shows it."""
+"""The results of faults, overloads and mixtures, as docs/reliability.md shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,25 +13,25 @@ from .trial import Trial
 
 @dataclass
 class ChaosRun:
-    """All that a run of scripts/chaos has seen."""
+    """The results of a run of scripts/chaos."""
 
     trials: list[Trial] = field(default_factory=list)
     overloads: list[Overload] = field(default_factory=list)
     mixtures: list[Mixture] = field(default_factory=list)
-    impossible: list[str] = field(default_factory=list)  # faults that this machine does not allow, each with why
+    impossible: list[str] = field(default_factory=list)  # faults that this machine does not allow, with the reason
 
     def misses(self, *, timed: bool) -> list[str]:
-        """What should not have been; how quick the service was is looked at where the run is `timed`."""
-        hurt: list[Trial | Overload] = [*self.trials, *self.overloads]
-        misses = [miss for each in hurt for miss in each.misses(timed=timed)]
+        """The requirements that were not met; times are judged only if `timed`."""
+        strained: list[Trial | Overload] = [*self.trials, *self.overloads]
+        misses = [miss for each in strained for miss in each.misses(timed=timed)]
         return misses + [miss for each in self.mixtures for miss in each.misses()]
 
 
 def markdown(run: ChaosRun, command: str, date: str) -> str:
-    """The page but for what is written by hand."""
+    """The part of the page that is not written by hand."""
     parts = [f"Measured on {date} by `{command}` on {machine.description()}."]
     if run.trials:
-        parts += ["## Faults", _faults(run.trials), "Not answered were:", _reasons(run.trials)]
+        parts += ["## Faults", _faults(run.trials), "Requests without the right answer:", _reasons(run.trials)]
     if run.overloads:
         parts += ["## Overload", _overloads(run.overloads)]
     if run.mixtures:
@@ -41,8 +41,8 @@ def markdown(run: ChaosRun, command: str, date: str) -> str:
 
 
 def _faults(trials: Sequence[Trial]) -> str:
-    head = ["", "asked", "sent", *(ending.value for ending in Ending), "longest wait, s", "answers again after, s"]
-    head += ["all workers after, s"]
+    head = ["", "sent to", "requests", *(ending.value for ending in Ending), "longest wait, s"]
+    head += ["answers as before after, s", "workers READY after, s"]
     rows = []
     for trial in trials:
         account = trial.account
@@ -74,16 +74,16 @@ def _overloads(overloads: Sequence[Overload]) -> str:
     row("÷ peak", *(f"{each.offered / each.peak:.2f}" for each in overloads))
     row("goodput, right answers a second", *(f"{each.flood.throughput:,.0f}" for each in overloads))
     row("÷ peak", *(f"{each.flood.throughput / each.peak:.2f}" for each in overloads))
-    row("requests sent by the flood", *(f"{each.flood.requests:,}" for each in overloads))
+    row("requests of the load generator", *(f"{each.flood.requests:,}" for each in overloads))
     row("refused", *(f"{each.flood.refused:,}" for each in overloads))
-    row("connections that broke", *(f"{each.flood.failed:,}" for each in overloads))
-    row("the crowd beside it: sent", *(f"{len(each.account.requests):,}" for each in overloads))
+    row("broken connections", *(f"{each.flood.failed:,}" for each in overloads))
+    row("requests of the 64 clients", *(f"{len(each.account.requests):,}" for each in overloads))
     for ending in Ending:
         row(ending.value, *(f"{each.account.count(ending):,}" for each in overloads))
     row("p99 of the answers, s", *(f"{each.accepted_p99():.2f}" for each in overloads))
     row("the queue's size ÷ goodput, s", *(f"{each.bound:.2f}" for each in overloads))
     row("p99 of the refusals, s", *(f"{each.refused_p99():.2f}" for each in overloads))
-    row("as before after, s", *(_seconds(each.again) for each in overloads))
+    row("answers as before after, s", *(_seconds(each.again) for each in overloads))
     return table(rows[0], rows[1:])
 
 
@@ -95,7 +95,7 @@ def _mixtures(mixtures: Sequence[Mixture]) -> str:
         cells = [each.face, f"{each.tally.sent:,}", *(f"{count:,}" for count in counts)]
         cells += [f"{each.tally.longest_wait:.2f}", str(len(each.tally.violations))]
         rows.append([*cells, f"{each.before / 2**20:.0f}", f"{each.after / 2**20:.0f}", "yes" if each.well else "no"])
-    head = ["asked", "sent", *ends, "longest wait, s", "ended as they must not", "MiB before", "after", "golden digit"]
+    head = ["sent to", "requests", *ends, "longest wait, s", "not allowed", "MiB before", "after", "healthy after"]
     return table(head, rows)
 
 

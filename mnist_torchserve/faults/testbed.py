@@ -1,4 +1,4 @@
-"""The service under test: TorchServe with files of its own on free ports, its gateway in front."""
+"""The service under test: TorchServe on free ports, with its own files and with the gateway in front."""
 
 import json
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from mnist_torchserve.waiting import wait_until
 
 GATEWAY = "gateway"
 TORCHSERVE = "TorchServe alone"
-# s after which a request that nobody has answered is called hanging: a margin above the gateway's deadline; and above
-# the responseTimeout of handler/model-config.yaml, with a worker's start.
+# s after which a request without an answer counts as hanging: longer than the gateway's deadline, and longer than
+# responseTimeout in handler/model-config.yaml plus the start of a worker.
 DEADLINES = {GATEWAY: 7.0, TORCHSERVE: 20.0}
 WHOLE_TIMEOUT = 60.0  # s
 
@@ -38,7 +38,7 @@ class Testbed:
 
     @contextmanager
     def running(self) -> Iterator["Testbed"]:
-        """Start both, and stop both at the end."""
+        """Start both; stop both at the end of the block."""
         with ExitStack() as stack:
             for service in (self.server, self.gateway):
                 stack.callback(service.stop)
@@ -49,30 +49,30 @@ class Testbed:
             yield self
 
     def deployment(self, face: str) -> Deployment:
-        """This face of the service, as clients know it."""
+        """This face of the service, as a client sees it."""
         if face == GATEWAY:
             return Deployment.gateway(self.gateway.url)
         return Deployment.torchserve(self.server.inference_url, self.server.management_url)
 
     def jvm(self) -> psutil.Process:
-        """The JVM; ServiceError if it does not run."""
+        """The process of the JVM; raises ServiceError if it does not run."""
         return self.server.family()[0]
 
     def dropped(self, since: datetime) -> int:
-        """Requests that the gateway has taken since then and never answered, as its log has it."""
+        """The number of requests that the gateway accepted since then and never answered, according to its log."""
         logs = [file.read_text() for file in self.gateway.logs.parent.glob("logs*/access.log*")]  # of all runs
         unanswered = [line for log in logs for line in log.splitlines() if '"status":0,' in line]
         return sum(datetime.fromisoformat(json.loads(line)["time"]) >= since for line in unanswered)
 
     def memory(self) -> int:
-        """Resident bytes of all processes."""
+        """The resident memory of all processes, in bytes."""
         return sum(member.memory_info().rss for member in (*self.server.family(), *self.gateway.family()))
 
     def is_whole(self) -> bool:
-        """Whether every worker is there and READY."""
+        """Whether every worker runs and is READY."""
         try:
             states = self._states()
-            # For a moment TorchServe calls those READY that are no more.
+            # For a moment TorchServe still reports ended workers as READY.
             alive = {worker.pid for worker in self.server.workers() if worker.status() != psutil.STATUS_ZOMBIE}
         except (requests.RequestException, LookupError, ValueError, psutil.NoSuchProcess, ServiceError):
             return False
@@ -82,7 +82,7 @@ class Testbed:
         """Wait until every worker is READY.
 
         Raises:
-            ServiceError: some is not, after WHOLE_TIMEOUT.
+            ServiceError: a worker is not READY after WHOLE_TIMEOUT.
         """
         try:
             wait_until(self.is_whole, WHOLE_TIMEOUT)

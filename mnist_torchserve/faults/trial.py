@@ -1,4 +1,4 @@
-"""A trial: one fault under a crowd, from the moment before it until the service is as before."""
+"""A trial: one fault while clients send requests, from shortly before it until the service has recovered."""
 
 import time
 from dataclasses import dataclass
@@ -10,74 +10,74 @@ from .crowd import Crowd
 from .testbed import DEADLINES, GATEWAY, Testbed
 
 WARM_UP = 10.0  # s
-BEFORE = 3.0  # s of undisturbed load, which say what is normal
-AFTER = 2.0  # s of it at the end
-PATIENCE = 45.0  # s until what has not recovered will not
-SILENCE = 1.0  # s without any answer that are no interruption
-SLOWER = 2.0  # times the p99 of before, at most, while a fault that is harmless lasts
-_LATE = 0.5  # s that an answer of the gateway may come after its deadline of 5, as the client sees it
+BEFORE = 3.0  # s of undisturbed load, to measure what is normal
+AFTER = 2.0  # s of undisturbed load at the end
+PATIENCE = 45.0  # s to wait for a recovery
+SILENCE = 1.0  # s without any answer that do not count as an interruption
+SLOWER = 2.0  # times the p99 from before, at most, during a harmless fault
+_LATE = 0.5  # s that an answer may reach the client after the gateway's deadline of 5 s
 _POLL = 0.1  # s
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a fault did."""
+    """What a fault did to the service."""
 
     fault: Fault
-    face: str  # where the crowd asked
+    face: str  # where the clients sent their requests
     account: Account  # of all requests
-    lost: int  # requests that are not in it
-    again: float | None  # s after the fault until all answers were right and quick again; None if they never were
+    lost: int  # requests that are not in the account
+    again: float | None  # s after the fault until all answers were right and fast again; None if they never were
     whole: float | None  # s after it until every worker was READY; None if they never were
-    silence: float  # the longest time in s without any answer, from the fault until all was well
-    dropped: int  # requests that the gateway took and did not answer
-    slower: float  # times the p99 of before, while the fault lasted
-    replaced: int  # workers that are others than before
+    silence: float  # the longest time in s without any answer, from the fault until the recovery
+    dropped: int  # requests that the gateway accepted and did not answer
+    slower: float  # p99 during the fault ÷ p99 before
+    replaced: int  # workers that were replaced
 
     def misses(self, *, timed: bool) -> list[str]:
-        """What should not have been; how quick it was is looked at where the trial is `timed`."""
+        """The requirements that were not met; times are judged only if `timed`."""
         wrong, hanging = self.account.count(Ending.WRONG), self.account.count(Ending.HANGING)
         within = self.fault.within if timed else PATIENCE
         checks = {
             f"{wrong} wrong answers": wrong > 0,
             f"{self.lost} requests lost": self.lost > 0,
-            f"not as before within {within:g} s": self.slowest() > within,
+            f"no recovery within {within:g} s": self.slowest() > within,
         }
         if self.fault.harmless:
             unanswered = len(self.account.requests) - self.account.count(Ending.ANSWERED)
             checks |= {
-                f"{unanswered} requests of others not answered": unanswered > 0,
+                f"{unanswered} requests of other clients not answered": unanswered > 0,
                 f"{self.replaced} workers replaced": self.replaced > 0,
-                f"the p99 of others {self.slower:.1f} times that before": timed and self.slower > SLOWER,
+                f"p99 of other clients {self.slower:.1f} times the p99 before": timed and self.slower > SLOWER,
             }
-        # What TorchServe alone leaves hanging or cuts off is shown, and is why there is a gateway.
+        # TorchServe alone may leave requests hanging or cut them off: that is why there is a gateway.
         if self.face == GATEWAY:
             longest = self.account.longest_wait()
             checks |= {
                 f"{hanging} requests hanging": hanging > 0,
                 f"a wait of {longest:.1f} s": longest > 5 + _LATE,
                 f"{self.dropped} accepted requests dropped": self.fault.drains and self.dropped > 0,
-                f"nobody served for {self.silence:.1f} s": timed and self.fault.serves_on and self.silence > SILENCE,
+                f"no answers for {self.silence:.1f} s": timed and self.fault.serves_on and self.silence > SILENCE,
             }
         return [f"{self.fault.name}, {self.face}: {miss}" for miss, is_so in checks.items() if is_so]
 
     def slowest(self) -> float:
-        """Seconds until both the answers and the workers were as before; infinite if they never were."""
+        """Seconds until both the answers and the workers were as before; infinity if they never were."""
         return max(float("inf") if moment is None else moment for moment in (self.again, self.whole))
 
 
 def warm_up(testbed: Testbed) -> None:
-    """Let a service that has just started compile what it needs, which takes it CPU for a while."""
+    """Load a service that has just started until its JVM has compiled its code, which takes CPU for a while."""
     with Crowd(testbed.deployment(GATEWAY).predict, DEADLINES[GATEWAY]).running():
         time.sleep(WARM_UP)
 
 
 def run(fault: Fault, face: str, testbed: Testbed) -> Trial:
-    """Inflict a fault on a service that is well, and wait until it is so again.
+    """Inflict a fault on a healthy service, and wait until it has recovered.
 
     Raises:
-        NotPossibleError: this machine does not allow it.
-        ServiceError: the service did not come back at all.
+        NotPossibleError: this machine does not allow the fault.
+        ServiceError: the service did not start again.
     """
     with fault.prepared(testbed):
         crowd, since = Crowd(testbed.deployment(face).predict, DEADLINES[face]), datetime.now(UTC)

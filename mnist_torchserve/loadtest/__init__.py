@@ -1,10 +1,10 @@
-"""Load tests: profiles and their objectives, users, what a run records, the verdict on it, the history of runs.
+"""Load tests: profiles with objectives, users, recording, the verdict, the history of runs.
 
-tests/performancetests/ ── the Locust files: who asks what, and how often
+tests/performancetests/ ── the Locust files: which users send what, and how often
    │
-users, payloads ── what all users share    figures, tally ── what is counted    recorder ── written down, and judged
+users, payloads ── shared by all users    figures, tally ── what is counted    recorder ── writes it down and judges it
    │
-objectives ── verdict                      all of this runs inside of Locust, and needs nothing but Locust
+objectives ── verdict                     everything up to here runs inside Locust, and needs nothing but Locust
    │
 run, footprint, history, charts ── around Locust, for scripts/loadtest
 """

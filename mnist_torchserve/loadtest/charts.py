@@ -1,4 +1,4 @@
-"""Charts of a load test: a run over time, a climb to the breaking point, the history."""
+"""Charts of load tests: a run over time, a climb to the breaking point, the history."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _STYLE: Any = {"axes.grid": True, "grid.alpha": 0.3, "axes.spines.top": False, "
 
 
 def over_time(run: Record, title: str, file: Path) -> None:
-    """Latency, throughput, and what the machine did, second by second."""
+    """Latency, throughput and the load of the machine over time."""
     samples, footprint = run["samples"], run.get("footprint", [])
     has_server = bool(footprint) and "jvm_memory" in footprint[0]
     panels = 2 + bool(footprint) + has_server
@@ -36,7 +36,7 @@ def over_time(run: Record, title: str, file: Path) -> None:
 
 
 def climb(run: Record, title: str, file: Path) -> None:
-    """Latency against throughput on the way up, where it broke, and what was confirmed."""
+    """Latency and throughput of the steps up, where an objective failed, and what was confirmed."""
     report = run["climb"]
     steps, sustained = report["steps"], report["sustained"]
     with _saved(file, 7.5) as figure:
@@ -63,7 +63,7 @@ def climb(run: Record, title: str, file: Path) -> None:
 
 
 def trend(entries: Sequence[history.Entry], flagged: Mapping[tuple[str, str], bool], file: Path) -> None:
-    """Mean latency and throughput of all runs, a row for each profile and machine."""
+    """Mean latency and throughput of all runs, with a row for each profile and machine."""
     groups = history.comparable(entries)
     with _saved(file, 2.6 * len(groups) + 0.4) as figure:
         rows = figure.subplots(len(groups), 2, squeeze=False)

@@ -1,4 +1,4 @@
-"""Figures of a stretch of time, taken from Locust's statistics: the whole run, a second of it, a step of a climb."""
+"""Figures over a span of time, from Locust's statistics: the whole run, one second of it, one step of a climb."""
 
 import time
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class _EndpointCounts(NamedTuple):
     failures: int
     total_time: float  # ms
     times: dict[int, int]  # requests by their time
-    live: dict[int, int]  # the dictionary that Locust counts in; a reset puts another in its place
+    live: dict[int, int]  # the dictionary that Locust counts in; a reset replaces it
 
     @classmethod
     def of(cls, entry: StatsEntry) -> "_EndpointCounts":
@@ -40,7 +40,7 @@ class _EndpointCounts(NamedTuple):
         return cls(entry.num_requests, entry.num_failures, entry.total_response_time, live.copy(), live)
 
     def since(self, earlier: "_EndpointCounts | None") -> "_EndpointCounts":
-        """What was added to `earlier`; all of it if Locust has reset its statistics in between."""
+        """The counts added since `earlier`; all counts if Locust has reset its statistics in between."""
         if earlier is None or earlier.live is not self.live:
             return self
         return _EndpointCounts(
@@ -69,7 +69,7 @@ class _EndpointCounts(NamedTuple):
 
 
 class Window:
-    """What Locust counts from now on."""
+    """The counts of Locust from now on."""
 
     def __init__(self, stats: RequestStats) -> None:
         self._stats = stats
@@ -77,7 +77,7 @@ class Window:
         self._before = _counts(stats)
 
     def figures(self) -> dict[str, EndpointFigures]:
-        """Figures until now by endpoint, "GET /health" for example, and those of all together under TOTAL."""
+        """The figures until now by endpoint, such as "GET /health", and those of all endpoints under TOTAL."""
         seconds = time.time() - self._began
         return {
             name: counts.since(self._before.get(name)).figures(seconds) for name, counts in _counts(self._stats).items()
@@ -96,7 +96,7 @@ def _counts(stats: RequestStats) -> dict[str, _EndpointCounts]:
 
 
 def _bucket(milliseconds: float) -> float:
-    """Steps of 0.1 ms below 10 ms, in place of Locust's 1 ms, which is as coarse as what we measure; above, 1%."""
+    """Round to 0.1 ms below 10 ms, where Locust's steps of 1 ms are too coarse, and to two significant digits above."""
     if milliseconds < 10:
         return round(milliseconds, 1)
     if milliseconds < 100:
@@ -106,5 +106,5 @@ def _bucket(milliseconds: float) -> float:
     return round(milliseconds, -2)
 
 
-# Locust documents the function as replaceable; its annotation knows whole milliseconds only.
+# Locust's documentation allows replacing this function; its annotation only has whole milliseconds.
 locust.stats.bucket_response_time = _bucket  # type: ignore[assignment]  # finer than Locust's

@@ -1,4 +1,4 @@
-"""What a run costs the machine: CPU of service and load generator, the service's memory and open files."""
+"""What a run costs the machine: CPU of the service and the load generator, memory and open files of the service."""
 
 import time
 
@@ -6,10 +6,10 @@ import psutil
 
 
 class Footprint:
-    """Samples of the service's processes, if they are on this machine, and of the load generator's.
+    """Samples of the load generator's processes, and of the service's if they are on this machine.
 
     Args:
-        jvm: TorchServe's JVM, whose children are the workers; None if the service is elsewhere.
+        jvm: TorchServe's JVM, whose children are the workers; None if the service is on another machine.
         generator: Locust.
     """
 
@@ -22,9 +22,9 @@ class Footprint:
         psutil.cpu_percent()
 
     def sample(self) -> None:
-        """Take one sample: CPU in % of a core since the last one, memory in MiB.
+        """Take one sample: CPU in % of a core since the last sample, memory in MiB.
 
-        A sample in whose middle a process ends is left out.
+        There is no sample if a process ends while it is taken.
         """
         now = time.time()
         try:
@@ -47,7 +47,7 @@ class Footprint:
         self.samples.append(sample)
 
     def _family(self, parent: psutil.Process) -> list[psutil.Process]:
-        """A process and all below it, as the same objects each time: CPU is counted between two looks."""
+        """A process and its descendants; always the same objects, since psutil measures CPU between two calls."""
         found = [parent, *parent.children(recursive=True)]
         return [self._known.setdefault(process.pid, process) for process in found]
 

@@ -1,4 +1,4 @@
-"""The history of verdict runs, one line of JSON each, and what it says about the latest of them."""
+"""The history of runs with a verdict, one line of JSON each, and how the latest run compares with it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,21 +17,21 @@ Entry = Mapping[str, Any]
 
 
 class HistoryError(Exception):
-    """The history cannot be read; the message says where."""
+    """The history cannot be read; the message says which line is wrong."""
 
 
 def entry(profile: str, date: str, run: Mapping[str, Any], verdict: Verdict, baseline: float | None) -> dict[str, Any]:
-    """One run's line.
+    """The line of one run.
 
     Args:
         profile: its name.
-        date: when it began, ISO 8601.
+        date: when the run began, ISO 8601.
         run: what it measured.
-        verdict: what it ended in.
-        baseline: mean of /predict, as a ratio to that of the baseline under the same load, if that ran too.
+        verdict: its verdict.
+        baseline: mean of /predict ÷ that of the baseline under the same load, if a baseline ran.
     """
     figures = {name: dict(each) for name, each in run["endpoints"].items()}
-    if "climb" in run:  # the latency at the limit says nothing about the service
+    if "climb" in run:  # latencies at the limit cannot be compared between runs
         figures = {PREDICT: {"rps": run["climb"]["sustained"]["rps"] if run["climb"]["sustained"] else 0}}
     return {
         "date": date,
@@ -58,20 +58,20 @@ def read(file: Path) -> list[dict[str, Any]]:
         HistoryError: there is no history, or a line of it is broken.
     """
     if not file.is_file():
-        raise HistoryError(f"There is no history at {file} yet: every run with a verdict adds a line to it.")
+        raise HistoryError(f"There is no history at {file} yet. Every run with a verdict adds a line to it.")
     entries = []
     for number, line in enumerate(file.read_text().splitlines(), 1):
         try:
             each = json.loads(line)
             values(each), each["date"], each["machine"], each["profile"]
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise HistoryError(f"Line {number} of {file} is no run: correct or delete it.") from None
+            raise HistoryError(f"Line {number} of {file} does not describe a run. Correct or delete it.") from None
         entries.append(each)
     return entries
 
 
 def comparable(entries: Sequence[Entry]) -> dict[tuple[str, str], list[Entry]]:
-    """Runs that may be compared, by profile and machine."""
+    """Runs that can be compared: those of the same profile and machine."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for each in entries:
         groups.setdefault((each["profile"], each["machine"]), []).append(each)
@@ -79,7 +79,7 @@ def comparable(entries: Sequence[Entry]) -> dict[tuple[str, str], list[Entry]]:
 
 
 def regressions(entries: Sequence[Entry], limits: Trend) -> list[Finding]:
-    """Hold the latest of comparable runs against the median of the earlier ones, by ratio."""
+    """Compare the latest of comparable runs with the median of the earlier ones, by ratio."""
     *earlier, latest = entries
     findings = []
     for name, value in values(latest).items():
@@ -95,7 +95,7 @@ def regressions(entries: Sequence[Entry], limits: Trend) -> list[Finding]:
 
 
 def values(each: Entry) -> dict[str, float]:
-    """The values of a run that are watched."""
+    """The values of a run that are compared."""
     figures = next(figures for name, figures in each["figures"].items() if name.startswith(PREDICT))
     watched = {"mean": figures.get("mean"), "p95": figures.get("p95"), "throughput": figures["rps"]}
     watched["ratio to baseline"] = each.get("baseline_ratio")
@@ -103,6 +103,6 @@ def values(each: Entry) -> dict[str, float]:
 
 
 def _commit() -> str:
-    """The commit that the code is at, `-dirty` if it has been changed; the history itself is no code."""
+    """The current commit, with `-dirty` if files have changed; docs/, where the history is, does not count."""
     changed = git("diff", "--name-only", "HEAD", "--", ".", ":(exclude)docs")
     return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")

@@ -1,6 +1,6 @@
-"""Service-level objectives, as objectives.toml holds them.
+"""Service-level objectives, read from objectives.toml.
 
-Needs nothing but the standard library, since Locust's own process judges a run as well.
+This module needs only the standard library, since Locust's own process judges runs as well.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ FILE = Path(__file__).with_name("objectives.toml")
 
 
 class ObjectivesError(Exception):
-    """The objectives cannot be used; the message says where and why."""
+    """The objectives are not valid; the message says where and why."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +38,28 @@ class Profile:
     spawn_rate: float  # users per second
     run_time: float  # s
     processes: int = 1  # of Locust
-    reset_stats: bool = True  # whether the statistics begin when all users are there
+    reset_stats: bool = True  # whether the statistics begin when all users have started
     options: list[str] = field(default_factory=list)  # of the locustfile
-    recognised: float | None = None  # least share of the digits whose prediction is right
-    arrivals: float | None = None  # least share of the intended arrivals that were achieved
+    recognised: float | None = None  # minimum share of digits with a right prediction
+    arrivals: float | None = None  # minimum share of the intended arrivals that were answered
     growth: bool = False  # whether memory, open files and latency must not grow
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Climb:
-    """How the breaking point is looked for."""
+    """How to search for the breaking point."""
 
     first: int  # users of the first step
     factor: float  # from one step to the next
     settle: int  # s before a step is measured
-    hold: int  # s that it is measured
-    recovered: float  # ratio of the unloaded p50 afterwards to that before, at most
+    hold: int  # s for which it is measured
+    recovered: float  # maximum of the unloaded p50 afterwards ÷ the unloaded p50 before
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How many times the second quarter's value the last quarter's may be, of a soak."""
+    """The maximum of a soak's last quarter ÷ its second quarter."""
 
     memory: float
     open_files: float
@@ -68,35 +68,35 @@ class Growth:
 
 @dataclass(frozen=True)
 class Trend:
-    """How far from the median of earlier runs a run may be, by ratio."""
+    """How far a run may be from the median of earlier runs, by ratio."""
 
     latency: float
     throughput: float
-    earlier: int  # runs that it takes to have a median
+    earlier: int  # minimum number of earlier runs
 
 
 @dataclass(frozen=True)
 class Versions:
-    """What the second of two versions must keep of the first."""
+    """How far the second of two versions may differ from the first."""
 
-    agreement: float  # least share of equal predictions
-    recognised: float  # most that the share of right predictions may fall
-    confidence: float  # most that the mean confidence may move
-    latency: float  # ratio of p95
+    agreement: float  # minimum share of equal predictions
+    recognised: float  # maximum drop in the share of right predictions
+    confidence: float  # maximum change of the mean confidence
+    latency: float  # maximum ratio of p95
 
 
 @dataclass(frozen=True)
 class Alerts:
-    """What an operator is called for, beside the latency of the seed profile and the confidence of versions."""
+    """The thresholds of alerts; two more are the p99 of the seed profile and the confidence of versions."""
 
     error_ratio: float  # of predictions
-    refusal_ratio: float  # above its mean of a day
+    refusal_ratio: float  # above its mean over a day
     queue: float  # ms
 
 
 @dataclass(frozen=True)
 class Objectives:
-    """All of objectives.toml."""
+    """The content of objectives.toml."""
 
     profile: dict[str, Profile]
     climb: Climb
@@ -107,7 +107,7 @@ class Objectives:
 
     def __getitem__(self, name: str) -> Profile:
         if name not in self.profile:
-            raise ObjectivesError(f"There is no profile `{name}`: choose one of {', '.join(self.profile)}.")
+            raise ObjectivesError(f"There is no profile `{name}`. Choose one of {', '.join(self.profile)}.")
         return self.profile[name]
 
 
@@ -115,18 +115,18 @@ def load(path: Path = FILE) -> Objectives:
     """Read a file of objectives.
 
     Raises:
-        ObjectivesError: it is not there, is no TOML, lacks a key, or has one that nobody reads.
+        ObjectivesError: the file cannot be read, is not valid TOML, lacks a key, or has an unknown one.
     """
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ObjectivesError(f"The objectives {path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ObjectivesError(f"The objectives {path} are no TOML: {error}.") from None
+        raise ObjectivesError(f"The objectives {path} are not valid TOML: {error}.") from None
     try:
         return _objectives(table)
     except ObjectivesError as error:
-        raise ObjectivesError(f"The objectives {path} are wrong: {error}") from None
+        raise ObjectivesError(f"The objectives {path} are not valid: {error}") from None
 
 
 def _objectives(table: dict[str, Any]) -> Objectives:
@@ -157,16 +157,16 @@ def _build(kind: type[T], table: Any, where: str) -> T:
 
 
 def _check(kind: type[Any], table: Any, where: str) -> None:
-    """Every key must be known and of its type, none may be missing."""
+    """Check that every key is known and has the right type, and that none is missing."""
     if not isinstance(table, dict):
-        raise ObjectivesError(f"{where} is no table.")
+        raise ObjectivesError(f"{where} is not a table.")
     fields = {each.name: each for each in dataclasses.fields(kind)}
     if unknown := sorted(table.keys() - fields.keys()):
-        raise ObjectivesError(f"{where} has the unknown key `{unknown[0]}`; known are {', '.join(fields)}.")
+        raise ObjectivesError(f"{where} has the unknown key `{unknown[0]}`. The known keys are {', '.join(fields)}.")
     for name, each in fields.items():
         optional = each.default is not dataclasses.MISSING or each.default_factory is not dataclasses.MISSING
         if name not in table:
             if not optional:
                 raise ObjectivesError(f"{where} lacks the key `{name}`.")
         elif each.type in NUMBERS and (type(table[name]) not in (int, float) or not table[name] >= 0):
-            raise ObjectivesError(f"{where} has `{name} = {table[name]!r}`; a number from 0 on is expected.")
+            raise ObjectivesError(f"{where} has `{name} = {table[name]!r}`, but needs a number from 0 on.")

@@ -1,6 +1,6 @@
-"""What the users send: real digits, and random pixels, as request bodies; no two of a run are the same.
+"""The request bodies that users send: real digits and random pixels, all of them different within a run.
 
-Needs nothing but the standard library, so that a machine that only makes load needs nothing but Locust.
+This module needs only the standard library, so a machine that only generates load needs nothing but Locust.
 """
 
 import json
@@ -17,21 +17,21 @@ _TAIL = b"]}"
 
 
 class Payload(NamedTuple):
-    """A request body, and the digit that it shows; None for random pixels, and for a model of other things."""
+    """A request body and the digit that it shows; None for random pixels, and for a model of other things."""
 
     body: bytes
     label: int | None
 
 
 class Payloads:
-    """An endless supply of payloads, one in ten of them random pixels.
+    """An unlimited supply of payloads, one in ten of them random pixels.
 
-    The first pixel, a corner of the page, is a random number below 0.001: too faint to see, and enough to make every
-    body another one. A response cache on the way gains nothing by it, as with real clients.
+    The first pixel, a corner of the page, is a random number below 0.001. It is too faint to see, but makes every body
+    different. A response cache therefore does not help, as with real clients.
     """
 
     def __init__(self) -> None:
-        # As a client that divides bytes by 255 sends them, in full length.
+        # In full precision, as a client sends them that divides bytes by 255.
         texts = [repr(level / 255).encode() for level in range(256)]
         pixels, labels = sample()
         known = reads_digits()
@@ -44,11 +44,11 @@ class Payloads:
         ]
 
     def next(self) -> Payload:
-        """Any payload."""
+        """The next payload, of any kind."""
         return self._mark(random.choice(self._noise if random.random() < NOISE_SHARE else self._digits))
 
     def next_digit(self) -> Payload:
-        """A payload that shows a digit."""
+        """The next payload that shows a digit."""
         return self._mark(random.choice(self._digits))
 
     def _mark(self, payload: Payload) -> Payload:
@@ -56,5 +56,5 @@ class Payloads:
 
 
 def plain(level: float) -> Payload:
-    """A page of one brightness: 0 for blank, 1 for full of ink."""
+    """A page of one brightness: 0 for blank, 1 for full."""
     return Payload(json.dumps(blank(level)).encode(), None)

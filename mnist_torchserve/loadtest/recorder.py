@@ -1,4 +1,4 @@
-"""Writes down what a run has measured, second by second, and judges it: Locust's options --record and --verdict."""
+"""Records the figures of a run for every second, and judges it: Locust's options --record and --verdict."""
 
 import json
 import sys
@@ -24,14 +24,14 @@ TOLD_EVERY = 5  # samples
 
 NOTES: dict[str, Any] = {}  # what a scenario adds to the record
 
-# Locust looks every 10 s, the first time without a result: too seldom for a run of half a minute.
+# Locust checks its CPU every 10 s, the first time without a result. That is too rare for a run of half a minute.
 locust.runners.CPU_MONITOR_INTERVAL = 3.0
-# Locust's workers report every 3 s, which would make steps of the curves.
+# Locust's workers report every 3 s, which would turn the curves into steps.
 locust.runners.WORKER_REPORT_INTERVAL = SAMPLED_EVERY / 4
 
 
 class Recorder:
-    """One run's samples, and at its end its record and its verdict."""
+    """The samples of one run, and at the end its record and its verdict."""
 
     def __init__(self, runner: Runner, file: Path | None) -> None:
         self._runner = runner
@@ -39,7 +39,7 @@ class Recorder:
         self._samples: list[dict[str, Any]] = []
 
     def sample(self) -> None:
-        """Take samples until the greenlet is killed; show some of them."""
+        """Take samples until the greenlet is killed, and print some of them."""
         began = time.monotonic()
         while True:
             window = Window(self._runner.stats)
@@ -62,7 +62,7 @@ class Recorder:
                 )
 
     def finish(self, environment: Environment) -> None:
-        """Write the record, and let the verdict be Locust's exit code."""
+        """Write the record, and make the verdict Locust's exit code."""
         runner = self._runner
         run = {
             "endpoints": {name: asdict(figures) for name, figures in since_reset(runner.stats).items()},
@@ -85,24 +85,24 @@ class Recorder:
 
 
 def options(environment: Environment) -> Namespace:
-    """Locust's command line, which is the only way in."""
+    """The parsed command line of Locust."""
     return cast(Namespace, environment.parsed_options)
 
 
 def wanted(environment: Environment) -> Objectives:
-    """The objectives that the command line names."""
+    """The objectives of the file that the command line names."""
     return objectives.load(Path(options(environment).objectives))
 
 
 @events.init_command_line_parser.add_listener
 def _add_options(parser: LocustArgumentParser) -> None:
     ours = parser.add_argument_group("The verdict")
-    ours.add_argument("--record", metavar="FILE", help="write all figures, by the second, to this JSON file")
+    ours.add_argument("--record", metavar="FILE", help="write the figures of every second to this JSON file")
     ours.add_argument(
         "--verdict",
         metavar="PROFILE",
-        help="judge the run by the objectives of this profile; exit code 0: all met, 1: not all, "
-        "2: there is no such profile, 3: no verdict, since Locust itself lacked CPU",
+        help="judge the run by the objectives of this profile; exit code 0: all are met, 1: one is not met, "
+        "2: the profile does not exist, 3: no verdict, since Locust itself lacked CPU",
     )
     ours.add_argument("--objectives", metavar="FILE", default=str(objectives.FILE), help="default: %(default)s")
 
@@ -118,7 +118,7 @@ def _record(environment: Environment, runner: Runner, **_: Any) -> None:
     except ObjectivesError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    # gevent's clock has stood still while all this was imported, and would take that off the run's time.
+    # gevent's clock stood still during the imports. Without an update, the run would be shorter by that time.
     gevent.get_hub().loop.update_now()
     recorder = Recorder(runner, Path(record) if record else None)
     environment.events.test_start.add_listener(lambda **_: runner.greenlet.spawn(recorder.sample))

@@ -1,4 +1,4 @@
-"""One run of Locust under a profile: the command, its progress, and the record of what it measured."""
+"""One run of Locust with a profile: the command, its progress, and the record of its figures."""
 
 import json
 import os
@@ -16,39 +16,39 @@ from .footprint import Footprint
 from .objectives import Profile
 
 SAMPLED_EVERY = 1.0  # s
-GRACE = 120.0  # s that Locust gets on top of the run's time, to start, to spawn and to write its report
+GRACE = 120.0  # s that Locust gets in addition to the run's time, to start, to spawn users and to write its report
 
 
 class LoadRunError(Exception):
-    """Locust has measured nothing; the message says why."""
+    """Locust measured nothing; the message says why."""
 
 
 @dataclass(frozen=True)
 class LoadTarget:
-    """The service that the load goes to."""
+    """The service that gets the load."""
 
     host: str
     management_url: str | None = None
     routes: str = "auto"
-    jvm: psutil.Process | None = None  # if it is on this machine
+    jvm: psutil.Process | None = None  # if the service runs on this machine
 
 
 def execute(name: str, profile: Profile, target: LoadTarget, objectives: Path, results: Path) -> dict[str, Any]:
     """Run Locust to its end; it writes its own reports into `results`.
 
     Returns:
-        The record, with the footprint of service and generator, a sample a second.
+        The record, with the footprint of the service and the load generator, sampled every second.
 
     Raises:
         LoadRunError: Locust ended without a record, or sent nothing.
     """
     record, log = results / "run.json", results / "locust.log"
     command = [sys.executable, "-m", "locust", *_options(name, profile, target, objectives, results)]
-    # A profile says all: Locust would add what it finds in the environment, in the current folder and at home.
+    # The profile is complete. Locust would also read the environment, the current folder and the home folder.
     variables = {key: value for key, value in os.environ.items() if not key.startswith("LOCUST_")}
     variables["HOME"] = str(results)
     print(f"locust {shlex.join(command[3:])}\n", flush=True)
-    # On its standard output comes the progress; on the other one all that it tells somebody who runs it by hand.
+    # Its standard output shows the progress, and its standard error what a user would see who runs Locust by hand.
     with (
         log.open("w") as told,
         subprocess.Popen(
@@ -67,7 +67,8 @@ def execute(name: str, profile: Profile, target: LoadTarget, objectives: Path, r
             locust.terminate()
     if not record.is_file():
         said = log.read_text().strip().splitlines() if log.is_file() else []
-        raise LoadRunError(f"Locust ended with {locust.returncode} and no figures: {said[-1] if said else 'no word'}")
+        reason = said[-1] if said else f"it printed nothing to {log}"
+        raise LoadRunError(f"Locust ended with exit code {locust.returncode} and without figures: {reason}")
     run: dict[str, Any] = json.loads(record.read_text())
     if not run["endpoints"]["total"]["requests"]:
         raise LoadRunError(f"Locust sent no request; see {log}.")

@@ -1,4 +1,4 @@
-"""Counts that Locust has no column for, summed over its worker processes."""
+"""Counts that Locust does not keep itself, summed over its worker processes."""
 
 from collections import Counter
 from typing import Any
@@ -11,7 +11,7 @@ _COUNTS: Counter[str] = Counter()
 
 def add(name: str, amount: float = 1) -> None:
     """Add to a count."""
-    _COUNTS[name] += amount  # type: ignore[assignment]  # typeshed knows whole numbers only
+    _COUNTS[name] += amount  # type: ignore[assignment]  # typeshed allows only whole numbers
 
 
 def counts() -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What all users share: where the service is, how it is asked, and what makes an answer right."""
+"""What all users share: the address of the service, how to send requests, and which answers are right."""
 
 import json
 import os
@@ -26,7 +26,10 @@ _JSON = {"Content-Type": "application/json"}
 
 
 class PredictingUser(FastHttpUser):
-    """A user who can ask for predictions. FastHttpUser costs a fifth of HttpUser's CPU, on cores that we may share."""
+    """A user who sends predictions.
+
+    FastHttpUser needs a fifth of HttpUser's CPU, which matters if the service runs on the same cores.
+    """
 
     abstract = True
     host = os.environ.get("API_BASE_URL", DEFAULT_HOST)
@@ -36,14 +39,14 @@ class PredictingUser(FastHttpUser):
     default_headers = {"x-api-key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else None
 
     def on_stop(self) -> None:
-        """Leave no connection open behind; a climb that backs off has many users who stop."""
+        """Close the connections, since many users stop when a climb backs off."""
         self.client.client.close()
 
     def look(self, url: str, name: str, is_right: Callable[[Any], bool]) -> None:
         """Get a small JSON document and check it."""
         with self.client.get(url, name=name, catch_response=True) as response:
             if response.status_code == 0:
-                return  # Locust reports the error of the connection
+                return  # Locust reports the connection error
             try:
                 right = response.status_code == 200 and is_right(json.loads(response.content))
             except (ValueError, LookupError, TypeError):
@@ -52,9 +55,9 @@ class PredictingUser(FastHttpUser):
                 response.failure(f"wrong answer: {response.status_code} {response.text[:200]}")
 
     def predict(self, payload: Payload, name: str = "/predict", url: str | None = None) -> Answer | None:
-        """Send one image; an answer without a digit and its confidence counts as a failure, and gives None."""
+        """Send one image; an answer without a digit and a confidence counts as a failure, and returns None."""
         url = url or self.deployment.predict
-        body: Any = payload.body  # Locust's annotation knows no bytes
+        body: Any = payload.body  # Locust's annotation does not include bytes
         with self.client.post(url, data=body, headers=_JSON, name=name, catch_response=True) as response:
             if response.status_code == 0:
                 return None
@@ -77,12 +80,12 @@ def _add_options(parser: LocustArgumentParser) -> None:
         default="auto",
         env_var="API_ROUTES",
         help="torchserve: /ping, /models/mnist, /predictions/mnist; gateway: /, /health, /predict; "
-        "auto (the default): torchserve if the host answers /ping. API_ROUTES is the same.",
+        "auto (the default): torchserve if the host answers /ping. You can also set API_ROUTES.",
     )
     ours.add_argument(
         "--management-url",
         env_var="API_MANAGEMENT_URL",
-        help="TorchServe's management API; by default on the port after the host's. API_MANAGEMENT_URL is the same.",
+        help="TorchServe's management API (default: on the host's next port). You can also set API_MANAGEMENT_URL.",
     )
 
 

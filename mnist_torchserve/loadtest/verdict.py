@@ -1,4 +1,4 @@
-"""The verdict: what a run has measured, held against its objectives."""
+"""The verdict: what a run has measured, compared with its objectives."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ _BOTH = ("first", "second")
 
 
 class Verdict(IntEnum):
-    """What a run ends in; the value is the exit code."""
+    """The verdict on a run; the value is the exit code."""
 
     PASS = 0
     FAIL = 1
-    NO_VERDICT = 3  # 2 is bad use
+    NO_VERDICT = 3  # 2 is for wrong usage
 
     def __str__(self) -> str:
         return self.name.replace("_", " ")
@@ -28,7 +28,7 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One objective and what became of it."""
+    """One objective, what was measured, and whether it was met."""
 
     subject: str
     limit: str
@@ -40,7 +40,7 @@ class Finding:
 
 
 def judge(objectives: Objectives, name: str, run: Record) -> list[Finding]:
-    """Hold a run under the profile of that name against all objectives that are its."""
+    """Compare a run with all objectives of the profile `name`."""
     profile = objectives[name]
     if "climb" in run:
         return _climb(run["climb"], objectives.climb.recovered)
@@ -59,19 +59,19 @@ def judge(objectives: Objectives, name: str, run: Record) -> list[Finding]:
 
 
 def conclude(findings: Sequence[Finding], run: Record) -> Verdict:
-    """A run whose load generator was saturated has measured the generator: it has no verdict."""
+    """The verdict of all findings; there is none if the load generator was saturated, since it measured itself."""
     if run["saturated"]:
         return Verdict.NO_VERDICT
     return Verdict.PASS if all(finding.met for finding in findings) else Verdict.FAIL
 
 
 def endpoints(profile: Profile, measured: Mapping[str, Mapping[str, float]]) -> list[Finding]:
-    """Hold the figures of each endpoint against its objectives."""
+    """Compare the figures of each endpoint with its objectives."""
     findings = []
     for name, endpoint in profile.endpoints.items():
         figures = measured.get(name)
         if not figures or not figures["requests"]:
-            findings.append(Finding(name, "requests ≥ 1", "none was answered", False))
+            findings.append(Finding(name, "requests ≥ 1", "0", False))
             continue
         limits = {figure: getattr(endpoint, figure) for figure in ("mean", "p50", "p95", "p99")}
         findings += [
@@ -88,18 +88,18 @@ def endpoints(profile: Profile, measured: Mapping[str, Mapping[str, float]]) -> 
 
 
 def at_most(subject: str, limit: float, measured: float, unit: str = "") -> Finding:
-    """Hold a figure against an upper limit."""
+    """Compare a figure with an upper limit."""
     return Finding(subject, f"≤ {limit:g}{unit}", f"{measured:.4g}{unit}", measured <= limit)
 
 
 def at_least(subject: str, limit: float, measured: float, unit: str = "") -> Finding:
-    """Hold a figure against a lower limit."""
+    """Compare a figure with a lower limit."""
     return Finding(subject, f"≥ {limit:g}{unit}", f"{measured:.4g}{unit}", measured >= limit)
 
 
 def _climb(climb: Mapping[str, Any], recovered: float) -> list[Finding]:
     sustained = climb["sustained"]
-    load = f"{sustained['users']} users, {sustained['rps']:.0f}/s" if sustained else "none of the steps"
+    load = f"{sustained['users']} users, {sustained['rps']:.0f}/s" if sustained else "none"
     ratio = climb["unloaded_after"]["p50"] / max(climb["unloaded_before"]["p50"], 0.1)
     return [
         Finding("load sustained and confirmed", "any", load, sustained is not None),
@@ -124,7 +124,7 @@ def _versions(run: Record, limits: Versions) -> list[Finding]:
 
 
 def _growth(run: Record, limits: Growth) -> list[Finding]:
-    """The last quarter's median against the second quarter's; the first is warm-up.
+    """Compare the median of the last quarter with that of the second; the first quarter is the warm-up.
 
     Memory and open files are left out if the service is on another machine.
     """

@@ -1,1 +1,1 @@
-"""What the service does: what is scraped, what is judged, what is shown."""
+"""The state of the service: scraping its metrics, judging its health, showing both."""

@@ -1,4 +1,4 @@
-"""What is seen of the service on this machine: its pages of metrics, and what is wrong."""
+"""An observation of the service on this machine: its metrics and its problems."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,19 +10,19 @@ from . import scrape
 
 @dataclass(frozen=True)
 class Observation:
-    """One look at what config.properties and deploy/gateway/settings.toml say should run on this machine."""
+    """One observation of the servers that config.properties and deploy/gateway/settings.toml put on this machine."""
 
-    runs: bool  # any of it, well or not
-    problems: list[str]  # a sentence each
+    runs: bool  # whether any of them runs, healthy or not
+    problems: list[str]  # one sentence each
     metrics: scrape.Scrape
     java: str | None  # its version, and who made it; None if it is not our TorchServe that runs
 
     @classmethod
     def make(cls) -> Self:
-        """Look.
+        """Scrape the metrics and check the health.
 
         Raises:
-            ServiceError: the gateway's settings cannot be used.
+            ServiceError: the gateway's settings are not valid.
         """
         server = TorchServe()
         gateway = Gateway(server)
@@ -39,6 +39,6 @@ class Observation:
         if envoy is None and (gateway.process() is not None or not has_node):
             problems.append(f"The gateway does not answer at {gateway.metrics_url}.")
         elif envoy is not None and not scrape.Scrape([envoy]).sum("envoy_cluster_membership_healthy"):
-            problems.append("The gateway finds no node whose workers answer.")
+            problems.append("The gateway has no node whose workers answer.")
         runs = bool(pages) or server.process() is not None or gateway.process() is not None
         return cls(runs, problems, scrape.Scrape(pages), server.java())

@@ -1,4 +1,4 @@
-"""What the service does, for a terminal: an interval of its metrics as tables and bars."""
+"""The state of the service for a terminal: an interval of its metrics as tables and bars."""
 
 import time
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ _SILENT = 5.0  # s; a worker reports every second
 
 
 def render(interval: Interval, problems: Sequence[str], java: str | None, seconds: float) -> RenderableType:
-    """All of it, under a line that says whether the service is well."""
+    """All panels, below a line that says whether the service is healthy."""
     verdict = Text("● healthy", "bold green")
     if problems:
         verdict = Text("\n".join(f"● unhealthy: {problem}" for problem in problems), "bold red")
     panels = [_gateway(interval)] if interval.after.samples("envoy_cluster_membership_total") else []
     if interval.after.samples("classifier_worker_report_timestamp_seconds"):
         panels += [_torchserve(interval, java), _classes(interval), _confidence(interval)]
-    return Group(verdict, Columns(panels), Text(f"Rates, times and shares are of the last {seconds:g} s.", "dim"))
+    return Group(verdict, Columns(panels), Text(f"Rates, times and shares are for the last {seconds:g} s.", "dim"))
 
 
 def _gateway(interval: Interval) -> Panel:
@@ -100,9 +100,9 @@ def _confidence(interval: Interval) -> Panel:
 
 
 def _bars(counts: dict[str, float]) -> dict[str, str]:
-    """Each count as a bar and its share, the longest bar for the greatest."""
+    """Each count as its share and a bar; the greatest count has the longest bar."""
     total, greatest = sum(counts.values()) or 1, max(counts.values(), default=0) or 1
-    # The share first, lest a narrow terminal cuts it off.
+    # The share comes first, so that a narrow terminal does not cut it off.
     return {name: f"{count / total:>4.0%} {'█' * round(count / greatest * _BAR)}" for name, count in counts.items()}
 
 

@@ -1,4 +1,4 @@
-"""Prometheus's pages of metrics, and what two readings of them say of the time between."""
+"""Pages of metrics in Prometheus's format, and what two readings say about the time between them."""
 
 import time
 from collections import defaultdict
@@ -20,20 +20,20 @@ class Sample:
 
 
 class Scrape:
-    """All samples of some pages at one moment."""
+    """All samples of several pages at one moment."""
 
     def __init__(self, pages: Iterable[str]) -> None:
         self.at = time.monotonic()
         self._samples: dict[str, list[Sample]] = defaultdict(list)
         for page in pages:
-            # Without their types: the parser adds `_total` to the names of counters that lack it.
+            # Types are left out, since the parser adds `_total` to the names of counters without it.
             lines = "".join(line for line in page.splitlines(keepends=True) if not line.startswith("#"))
             for family in text_string_to_metric_families(lines):
                 for sample in family.samples:
                     self._samples[sample.name].append(Sample(sample.labels, sample.value))
 
     def samples(self, name: str, **labels: str) -> list[Sample]:
-        """The samples of a name that have these labels, among others."""
+        """The samples with this name and at least these labels."""
         return [sample for sample in self._samples.get(name, []) if labels.items() <= sample.labels.items()]
 
     def sum(self, name: str, **labels: str) -> float | None:
@@ -53,44 +53,44 @@ def read(url: str) -> str | None:
 
 
 class Interval:
-    """The time between two readings. What nothing was counted for is None."""
+    """The time between two readings. A result is None if nothing was counted for it."""
 
     def __init__(self, before: Scrape, after: Scrape) -> None:
         self._before = before
         self.after = after
 
     def increases(self, name: str, label: str, **labels: str) -> dict[str, float]:
-        """What a counter has grown by, by the values of a label."""
+        """How much a counter has grown, for each value of a label."""
         before = {frozenset(sample.labels.items()): sample.value for sample in self._before.samples(name, **labels)}
         grown: dict[str, float] = defaultdict(float)
         for sample in self.after.samples(name, **labels):
             more = sample.value - before.get(frozenset(sample.labels.items()), 0)
-            # One that has become less was set to zero in between, by a restart.
+            # A counter that has become smaller was set to zero by a restart in between.
             grown[sample.labels.get(label, "")] += more if more >= 0 else sample.value
         return grown
 
     def increase(self, name: str, **labels: str) -> float | None:
-        """What a counter has grown by; None if it is not there."""
+        """How much a counter has grown; None if there is no such counter."""
         if not self.after.samples(name, **labels):
             return None
         return sum(self.increases(name, "", **labels).values())
 
     def rate(self, name: str, **labels: str) -> float | None:
-        """The same by the second."""
+        """How much a counter has grown per second; None if there is no such counter."""
         grown = self.increase(name, **labels)
         return None if grown is None else grown / (self.after.at - self._before.at)
 
     def ratio(self, part: str, whole: str) -> float | None:
-        """What one counter has grown by, for each one that another has."""
+        """The growth of one counter ÷ that of another; None if nothing was counted."""
         parts, wholes = self.increase(part), self.increase(whole)
         return None if parts is None or not wholes else parts / wholes
 
     def mean(self, histogram: str) -> float | None:
-        """Mean of what a histogram has observed."""
+        """The mean of a histogram's observations."""
         return self.ratio(f"{histogram}_sum", f"{histogram}_count")
 
     def quantile(self, histogram: str, q: float, **labels: str) -> float | None:
-        """A quantile of what a histogram has observed, by Prometheus's interpolation within a bucket."""
+        """A quantile of a histogram's observations, interpolated within a bucket as Prometheus does."""
         grown = self.increases(f"{histogram}_bucket", "le", **labels)
         buckets = sorted((float(bound), count) for bound, count in grown.items())
         if not buckets or not buckets[-1][1]:
@@ -101,4 +101,4 @@ class Interval:
             if count >= rank:
                 return lower + (bound - lower) * (rank - below) / (count - below)
             lower, below = bound, count
-        return lower  # above the last bound, nothing is known
+        return lower  # above the last bound, the value is unknown

@@ -21,7 +21,7 @@ def test_interrupted_suite_leaves_no_server_behind(checkout: Checkout, signal_: 
     ("command", "signal_", "until"),
     [
         ("scripts/bench --quick", signal.SIGTERM, "checking and warming up"),
-        ("scripts/chaos --quick", signal.SIGTERM, "as before after"),
+        ("scripts/chaos --quick", signal.SIGTERM, "kill-worker, gateway: "),
         ("scripts/loadtest --history history.jsonl", signal.SIGTERM, "seed: 100 users"),
         ("scripts/loadtest --history history.jsonl", signal.SIGHUP, "seed: 100 users"),
     ],

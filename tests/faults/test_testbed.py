@@ -1,4 +1,4 @@
-"""What scripts/chaos reads off the gateway's log."""
+"""What scripts/chaos reads from the gateway's log."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The judgement of a trial whose fault may harm nobody but those who do it."""
+"""The verdict on a fault that must not affect other clients."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from mnist_torchserve.faults.trial import Trial
 
 
 def trial(**changes: Any) -> Trial:
-    """One in which nobody noticed anything, but for the changes."""
+    """A trial in which no other client noticed anything, apart from the changes."""
     account = Account([Attempt(0.0, 0.01, Ending.ANSWERED)])
     harmless: dict[str, Any] = {"account": account, "lost": 0, "again": 0.0, "whole": 0.0, "silence": 0.0, "dropped": 0}
     return Trial(POISON, TORCHSERVE, **(harmless | {"slower": 1.0, "replaced": 0} | changes))
@@ -23,16 +23,18 @@ def test_harmless_fault_misses_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "miss"),
+    ("changes", "value"),
     [
-        ({"account": Account([Attempt(0.0, 0.01, Ending.FAILED, "503")])}, "1 requests of others not answered"),
-        ({"account": Account([Attempt(0.0, 0.01, Ending.REFUSED, "429")])}, "1 requests of others not answered"),
-        ({"replaced": 2}, "2 workers replaced"),
-        ({"slower": 3.0}, "the p99 of others 3.0 times that before"),
+        ({"account": Account([Attempt(0.0, 0.01, Ending.FAILED, "503")])}, "1 requests"),
+        ({"account": Account([Attempt(0.0, 0.01, Ending.REFUSED, "429")])}, "1 requests"),
+        ({"replaced": 2}, "2 workers"),
+        ({"slower": 3.0}, "3.0 times"),
     ],
 )
-def test_harm_to_others_is_a_miss(changes: dict[str, Any], miss: str) -> None:
-    assert trial(**changes).misses(timed=True) == [f"poison, {TORCHSERVE}: {miss}"]
+def test_harm_to_others_is_a_miss(changes: dict[str, Any], value: str) -> None:
+    [miss] = trial(**changes).misses(timed=True)
+    assert miss.startswith(f"poison, {TORCHSERVE}: ")
+    assert value in miss
 
 
 def test_slowness_is_judged_where_it_is_timed_alone() -> None:

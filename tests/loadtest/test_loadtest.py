@@ -157,7 +157,7 @@ def test_profile_is_all_that_locust_obeys(service_stub: Stub, tmp_path: Path) ->
 
 def test_run_without_a_request_has_no_verdict(service_stub: Stub, tmp_path: Path) -> None:
     file = write_objectives(tmp_path, "failure_ratio = 0", more='options = ["--tags", "smoke"]')
-    assert "NO VERDICT: Locust sent no request" in loadtest(tmp_path, *on(service_stub, file), code=3)
+    assert "NO VERDICT" in loadtest(tmp_path, *on(service_stub, file), code=3)
     assert not (tmp_path / "history.jsonl").exists()
 
 
@@ -173,7 +173,7 @@ def test_run_leaves_everything_that_stands_where_its_results_go(service_stub: St
     theirs.parent.rename(tmp_path / "earlier")
     theirs.parent.write_text("a file")
     output = loadtest(tmp_path, *on(service_stub, file), code=2)
-    assert re.search(r"No results can be written to .*: Not a directory. Name another --results.", output)
+    assert re.search(rf"{tmp_path}/results/\S+: Not a directory\. .*--results", output)
 
 
 def test_versions_that_disagree_fail(service_stub: Stub, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_profile_that_is_unknown_to_locust_is_bad_use(service_stub: Stub, locust
         *("--host", service_stub.url, "--verdict", "nosuch"),
     )
     assert done.returncode == 2, done.stderr
-    assert "There is no profile `nosuch`" in done.stderr
+    assert "`nosuch`" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -268,23 +268,20 @@ def test_memory_is_that_of_the_process_under_load(node: TorchServe, service_stub
 BAD_USE = {
     "two kinds of comparing": (
         ["--compare", "1.0", "2.0", "--baseline", "http://127.0.0.1:9"],
-        "--compare is about two versions of one service, --baseline about another: choose one.",
+        r"--compare .*--baseline",
     ),
-    "no server": (
-        ["--host", "http://127.0.0.1:9"],
-        "No service answers at http://127.0.0.1:9 (ConnectionError): start ours",
-    ),
-    "no address": (["--host", "somewhere"], "'somewhere' is not a valid address"),
-    "unknown profile": (["--profile", "sead"], "There is no profile `sead`: choose one of seed, ci,"),
-    "no objectives": (["--objectives", "/nowhere.toml"], "The objectives /nowhere.toml cannot be read: "),
-    "no history": (["--trend"], "There is no history at "),
+    "no server": (["--host", "http://127.0.0.1:9"], r"http://127\.0\.0\.1:9 \(ConnectionError\).*scripts/serve"),
+    "no address": (["--host", "somewhere"], r"'somewhere' .*http://127\.0\.0\.1:8080"),
+    "unknown profile": (["--profile", "sead"], r"`sead`.* seed, ci,"),
+    "no objectives": (["--objectives", "/nowhere.toml"], r" /nowhere\.toml .*No such file"),
+    "no history": (["--trend"], r" \S+/history\.jsonl "),
 }
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), BAD_USE.values(), ids=BAD_USE)
-def test_bad_use_gets_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+@pytest.mark.parametrize(("arguments", "said"), BAD_USE.values(), ids=BAD_USE)
+def test_bad_use_gets_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
     output = loadtest(tmp_path, *arguments, code=2)
-    assert sentence in output
+    assert re.search(said, output)
     assert len(output.splitlines()) == 1
 
 
@@ -294,21 +291,21 @@ def test_missing_locust_is_named(tmp_path: Path) -> None:
         "util.find_spec = lambda name, *rest: None if name == 'locust' else find(name, *rest)\n"
     )
     output = loadtest(tmp_path, code=2, PYTHONPATH=str(tmp_path))
-    assert output.startswith("Locust is missing from ")
+    assert re.fullmatch(rf"Locust .*{re.escape(sys.prefix)}.*\n", output)
 
 
 WRONG_OBJECTIVES = {
-    "no TOML": ("profile =", "are no TOML"),
-    "unknown key": ("p98 = 3", "has the unknown key `p98`; known are mean, p50, p95"),
-    "no number": ('p99 = "30 ms"', "has `p99 = '30 ms'`; a number from 0 on is expected"),
+    "no TOML": ("profile =", r"TOML: .*line "),
+    "unknown key": ("p98 = 3", r"`p98`.* mean, p50, p95"),
+    "no number": ('p99 = "30 ms"', r'\[profile\.short\.endpoints\."POST /predict"\] .*`p99 = \'30 ms\'`'),
 }
 
 
-@pytest.mark.parametrize(("endpoint", "sentence"), WRONG_OBJECTIVES.values(), ids=WRONG_OBJECTIVES)
-def test_wrong_objectives_are_refused(tmp_path: Path, endpoint: str, sentence: str) -> None:
-    with pytest.raises(objectives.ObjectivesError) as error:
-        objectives.load(write_objectives(tmp_path, endpoint))
-    assert sentence in str(error.value)
+@pytest.mark.parametrize(("endpoint", "said"), WRONG_OBJECTIVES.values(), ids=WRONG_OBJECTIVES)
+def test_wrong_objectives_are_refused(tmp_path: Path, endpoint: str, said: str) -> None:
+    file = write_objectives(tmp_path, endpoint)
+    with pytest.raises(objectives.ObjectivesError, match=f"{re.escape(str(file))} .*{said}"):
+        objectives.load(file)
 
 
 def test_trend_judges_each_machine_by_itself_and_draws(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_gateway_shares_its_port_with_nobody(
     with make_gateway(node).running() as first:
         monkeypatch.setattr(Address, "obstacle", lambda _: None)
         second = make_gateway(node, listen=str(first.settings.listen))
-        with pytest.raises(ServiceError, match=r"(?s)ended by itself.*Address already in use"), second.running():
+        with pytest.raises(ServiceError, match="Address already in use"), second.running():
             pass
         assert first.process() is not None
 

@@ -43,7 +43,7 @@ def test_jvm_that_dies_ends_the_foreground_and_can_be_started_again(checkout: Ch
     family = checkout.server.family()
     family[0].kill()
     assert process.wait(30) == 1
-    assert "TorchServe ended by itself; its logs are in" in checkout.output()
+    assert "TorchServe ended unexpectedly; its logs are in" in checkout.output()
     assert have_ended(family)
     checkout.run("scripts/serve --detach")
 

@@ -17,7 +17,7 @@ def test_status_is_that_of_the_service(checkout: Checkout) -> None:
     def status(code: int, seconds: str = "0.3") -> str:
         return checkout.run(f"scripts/status --seconds {seconds}", code)
 
-    assert status(1) == "Nothing runs here: scripts/serve starts the service.\n"
+    assert "scripts/serve" in status(1)
     status(2, "never")
     checkout.run("scripts/serve --gateway --detach")
 

@@ -1,4 +1,4 @@
-"""Bodies of requests by structure, as Hypothesis draws them: each reader's own keys, with anything in them."""
+"""Hypothesis strategies for the bodies of requests: the keys of each reader, with any values in them."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from tests.support.json_values import json_values
 
 MEDIA_TYPES = ["application/json", "", "application/octet-stream", "image/png", "image/jpeg", "text/plain"]
 
-# What no decoder likes: half of a surrogate pair, a number of very many digits, text and nests of any length.
+# Values that are hard to decode: half of a surrogate pair, numbers with very many digits, long texts, deep nesting.
 odd_texts = st.sampled_from(["\ud800", "\udc80", "x" * 40_000, "é" * 20_000, "\x00", '"\\', "", "FP32", "prediction"])
 odd_numbers = st.sampled_from([10**400, -(10**400), 2**63, -1, 0, 1e308, float("nan"), float("inf"), 0.5, 784, 64])
 

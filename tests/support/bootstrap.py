@@ -1,4 +1,4 @@
-"""scripts/bootstrap of a checkout as a package; it is no part of any other."""
+"""Imports scripts/bootstrap of a checkout as a package, since it is not part of another one."""
 
 import importlib
 import importlib.util

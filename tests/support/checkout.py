@@ -1,4 +1,4 @@
-"""A copy of this checkout as another user might have it: elsewhere, on other ports, under a difficult name."""
+"""A copy of this checkout as another user may have it: in another place, on other ports, with an unusual name."""
 
 import contextlib
 import os
@@ -18,13 +18,13 @@ from tests.support import bootstrap, environments
 
 USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000", "8001")
 
-# What is no part of it, or what other tests are writing meanwhile.
+# Files that are not part of the checkout, or that other tests write at the same time.
 _LEFT_OUT = ["models", ".git", ".venv", ".data", ".run", "logs", "results", "__pycache__", ".*_cache", ".hypothesis"]
 _LEFT_OUT += ["key_file.json", ".building-*"]
 
 
 class Checkout:
-    """Copy of the repository in `root`, its servers on `ports` in place of the usual ones."""
+    """A copy of the repository in `root`, with its servers on `ports` instead of the usual ones."""
 
     def __init__(self, root: Path, ports: list[int]) -> None:
         self.root = root
@@ -35,25 +35,25 @@ class Checkout:
         config, settings = root / "config.properties", root / "deploy" / "gateway" / "settings.toml"
         for file in (config, settings):
             file.write_text(self.on_own_ports(file.read_text()))
-        # Short, as a worker's socket lies in it; and for this copy alone, as TorchServe keeps its PID file there.
+        # Short, since workers have sockets in it; private to this copy, since TorchServe keeps its PID file there.
         self.temporary = tempfile.mkdtemp(prefix="mnist-test-")
-        self.variables: dict[str, str] = {}  # what its commands find in their environment beside the usual
-        self.prefix: list[str] = []  # what its commands are started by, such as a namespace
+        self.variables: dict[str, str] = {}  # additional environment variables of its commands
+        self.prefix: list[str] = []  # the start of every command line, to enter a namespace for example
         self.server = TorchServe(config, root / ".run")
         self.gateway = Gateway(self.server, settings=settings, home=root / ".run" / "gateway")
 
     def on_own_ports(self, text: str) -> str:
-        """A command or a setting, with the copy's ports in place of the usual ones."""
+        """A command or a setting with the ports of the copy instead of the usual ones."""
         return re.sub(rf"\b({'|'.join(USUAL_PORTS)})\b", lambda match: self._ports[match[0]], text)
 
     def close(self) -> None:
-        """Stop what still runs in the copy."""
+        """Stop the servers of the copy."""
         self.gateway.stop()
         self.server.stop()
         shutil.rmtree(self.temporary)
 
     def popen(self, command: str) -> subprocess.Popen[str]:
-        """Start a command line as typed in the root with the environment activated.
+        """Start a command line as if typed in the root, with the environment activated.
 
         Its output goes to a file, since a server in the background would keep a pipe open.
         """
@@ -72,7 +72,7 @@ class Checkout:
             )
 
     def run(self, command: str, code: int = 0, timeout: float = 120) -> str:
-        """Run a command line to its end, with this exit code: all that it printed."""
+        """Run a command line to its end, check its exit code, and return its output."""
         process = self.popen(command)
         try:
             ended = process.wait(timeout)
@@ -82,7 +82,7 @@ class Checkout:
         return self.output()
 
     def survivors(self) -> list[psutil.Process]:
-        """What runs still of all that its commands have started."""
+        """The processes that its commands have started and that still run."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -91,11 +91,11 @@ class Checkout:
         return found
 
     def output(self) -> str:
-        """What the last command has printed so far."""
+        """The output of the last command so far."""
         return (self.root / "output").read_text()
 
     def wait_for_output(self, words: str, times: int = 1, within: float = 90) -> None:
-        """Wait until the last command has printed this, so often, within so many seconds."""
+        """Wait until the last command has printed `words` as many as `times`, for at most `within` seconds."""
         try:
             wait_until(lambda: self.output().count(words) >= times, within, f"{words!r} in the output")
         except TimeoutError as error:

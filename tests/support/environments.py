@@ -1,4 +1,4 @@
-"""Environments of Python that hold less than this one, or another checkout of the project: links, made in no time."""
+"""Virtual environments with fewer packages, or for another checkout; they are made of links, which is fast."""
 
 import sys
 import sysconfig
@@ -14,7 +14,7 @@ _OURS = Path(sysconfig.get_path("purelib"))
 
 
 def with_packages(folder: Path, *names: str) -> Path:
-    """An environment with these packages of ours, what they require, and nothing else; return its Python."""
+    """Make an environment with only these packages of ours and their requirements; return its Python."""
     site = _site_packages(folder)
     for package in {each.name: each for name in names for each in requirements(Requirement(name))}.values():
         for file in package.files or ():
@@ -25,7 +25,7 @@ def with_packages(folder: Path, *names: str) -> Path:
 
 
 def of_checkout(root: Path) -> None:
-    """Make `.venv` in another checkout: our packages, but that checkout's own code."""
+    """Make `.venv` in another checkout, with our packages but with that checkout's own code."""
     folder = root / ".venv"
     site = _site_packages(folder)
     (site / "ours.pth").write_text("\n".join([str(_OURS), str(root), str(root / "handler")]))
@@ -49,10 +49,10 @@ def _site_packages(folder: Path) -> Path:
 
 
 def requirements(requirement: Requirement) -> Iterator[Distribution]:
-    """A package and all that it requires, here; of the project itself only what it requires."""
+    """An installed package and its requirements; for the project itself, only the requirements."""
     try:
         found = distribution(requirement.name)
-    except PackageNotFoundError:  # of another system, or an extra that nobody asked for
+    except PackageNotFoundError:  # only for another system, or in an extra that is not installed
         return
     if requirement.name != PROJECT:
         yield found

@@ -1,4 +1,4 @@
-"""What the fixtures of conftest.py are, for the tests' annotations."""
+"""The types of the fixtures in conftest.py, for annotations."""
 
 from collections.abc import Callable
 

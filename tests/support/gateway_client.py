@@ -1,4 +1,4 @@
-"""What the gateway's tests ask it, as HTTP and as bytes, and what an error of it looks like."""
+"""A client for the tests of the gateway: requests as HTTP and as raw bytes, and checks of its errors."""
 
 import contextlib
 import http.client
@@ -21,7 +21,7 @@ def predict(
     session: requests.Session | None = None,
     headers: dict[str, str] | None = None,
 ) -> requests.Response:
-    """Ask for a prediction, by a key and on a session's connection if there are any."""
+    """Send a prediction, with a key and on the connection of a session if they are given."""
     sent = {"Content-Type": "application/json", **(headers or {})}
     if key is not None:
         sent["x-api-key"] = key
@@ -30,12 +30,12 @@ def predict(
 
 
 def get_from(address: str, gateway: Gateway) -> tuple[int, http.client.HTTPMessage, bytes]:
-    """GET / as a client with this address, one of the many that loopback has."""
+    """GET / from this address, one of many on loopback."""
     return ask(gateway, "GET", "/", source_address=(address, 0))
 
 
 def ask(gateway: Gateway, method: str, path: str, **options: Any) -> tuple[int, http.client.HTTPMessage, bytes]:
-    """Ask for a path exactly as it is written."""
+    """Request a path exactly as it is written."""
     listen = gateway.settings.listen
     connection = http.client.HTTPConnection(listen.host, listen.port, timeout=TIMEOUT, **options)
     with contextlib.closing(connection):
@@ -61,7 +61,7 @@ def assert_error(status: int, headers: Any, body: bytes | str, expected: int, ks
     assert error.get("error", error["message"]) == error["message"]
     assert error["code"] == expected
     assert error["type"].endswith("Exception")
-    assert re.fullmatch(r"\S.*\. \S.*\.", error["message"]), "what is wrong, and how to mend it"
+    assert re.fullmatch(r"\S.*\. \S.*\.", error["message"]), "what is wrong, and how to fix it"
 
 
 def assert_refused(response: requests.Response, expected: int, kserve: bool = False) -> None:
@@ -69,7 +69,7 @@ def assert_refused(response: requests.Response, expected: int, kserve: bool = Fa
 
 
 def parse(raw: bytes) -> tuple[int, dict[str, str], bytes]:
-    """An HTTP/1 response: status, headers with their names as in Content-Type, and body."""
+    """Parse an HTTP/1 response: status, headers with names like Content-Type, and body."""
     head, _, body = raw.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     return int(status.split()[1]), {k.title(): v for k, v in (line.split(": ", 1) for line in lines)}, body

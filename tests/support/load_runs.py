@@ -1,4 +1,4 @@
-"""Load runs as the history keeps them."""
+"""Load runs in the format of the history."""
 
 from typing import Any
 

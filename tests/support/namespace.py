@@ -1,4 +1,4 @@
-"""A network of a test's own, with addresses that this machine does not have, where only the test starts anything."""
+"""A private network for a test, with addresses that this machine does not have and only the test's processes."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from tests.support import programs
 
 
 class Namespace:
-    """Network and mounts that the processes of one test share.
+    """A network and mounts that the processes of one test share.
 
     Args:
         holder: the process that keeps them.
@@ -19,7 +19,7 @@ class Namespace:
         self.enter = ["nsenter", f"--target={holder}", "--net", "--mount"]
 
     def run(self, command: str) -> str:
-        """Run a shell's command there: what it prints."""
+        """Run a shell command in it and return its output."""
         done = subprocess.run([*self.enter, "sh", "-ec", command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -27,7 +27,7 @@ class Namespace:
 
 @contextmanager
 def namespace(setup: str) -> Iterator[Namespace]:
-    """A new network in which loopback is up and the shell's commands `setup` were run; without it the test skips."""
+    """A new network with loopback up, in which the shell commands `setup` were run; skip the test if not possible."""
     programs.installed("ip")
     command = ["unshare", "--net", "--mount", "sh", "-ec", f"ip link set lo up; {setup.strip()}\necho up; exec cat"]
     with subprocess.Popen(
@@ -38,6 +38,6 @@ def namespace(setup: str) -> Iterator[Namespace]:
         assert holder.stderr
         if holder.stdout.readline() != "up\n":
             holder.stdin.close()
-            pytest.skip(f"only root may make a network of its own: {holder.stderr.read().strip()}")
+            pytest.skip(f"only root can create a network namespace: {holder.stderr.read().strip()}")
         yield Namespace(holder.pid)
         holder.stdin.close()

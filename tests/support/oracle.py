@@ -1,4 +1,4 @@
-"""What a right service says: the committed network in plain PyTorch, without any code of the runtimes."""
+"""The right answers: the committed network in plain PyTorch, without the code of the runtimes."""
 
 import torch
 from classifier.network import DigitNetwork
@@ -8,7 +8,7 @@ from mnist_torchserve.project import MODEL_STORE
 
 
 def probabilities(pixels: Pixels) -> Probabilities:
-    """Images (n, 784) to the probabilities (n, 10) of the digits."""
+    """Probabilities of the digits (n, 10) for images (n, 784)."""
     network = DigitNetwork().eval()
     network.load_state_dict(torch.load(MODEL_STORE / "mnist.pt", weights_only=True)["state_dict"])
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Package indexes on this machine, with wheels made on the spot; and one that never answers."""
+"""Package indexes on this machine, with wheels that the tests make, and one index that never answers."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def build_wheel(folder: Path, name: str = "digit", version: str = "1.0", code: str = "READ = 7") -> Path:
-    """A wheel with one module of that name."""
+    """Make a wheel with one module of this name."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
@@ -29,7 +29,7 @@ def build_wheel(folder: Path, name: str = "digit", version: str = "1.0", code: s
 
 
 def lock(requirement: str, *files: Path) -> str:
-    """A line of a lock that lists these files."""
+    """The line of a lock that lists these files."""
     return " ".join([requirement, *(f"--hash=sha256:{digest(file)}" for file in files)]) + "\n"
 
 
@@ -39,7 +39,7 @@ def digest(file: Path) -> str:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serve the wheels of a folder; the address of the index."""
+    """Serve the wheels of a folder; yield the address of the index."""
 
     class SimpleIndex(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -70,7 +70,7 @@ def serving(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """The address of an index that takes every connection and never says a word."""
+    """The address of an index that accepts every connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/simple"
 

@@ -9,13 +9,13 @@ from classifier.types import SIDE
 
 
 def picture(levels: Any) -> Image.Image:
-    """A picture of these levels, rows of them or the pixels (784,) of a digit."""
+    """A picture of these levels: rows of levels, or the pixels (784,) of a digit."""
     rows = np.asarray(levels, np.uint8)
     return Image.fromarray(rows.reshape(SIDE, SIDE) if rows.ndim == 1 else rows)
 
 
 def saved(image: Any, kind: str = "PNG", **options: Any) -> bytes:
-    """A file of a picture, or of levels as `picture` takes them."""
+    """The file of a picture, or of levels as `picture` takes them."""
     file = io.BytesIO()
     (image if isinstance(image, Image.Image) else picture(image)).save(file, kind, **options)
     return file.getvalue()

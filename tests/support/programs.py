@@ -1,4 +1,4 @@
-"""Programs of others that the tests need, or that judge our files."""
+"""External programs that the tests need, or that check our files."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 
 def installed(name: str, package: str | None = None) -> str:
-    """The path of a program that no package of Python brings; without it the test skips, but for CI, which has all."""
+    """The path of a program that pip cannot install; if it is missing, the test skips, or fails in CI."""
     path = shutil.which(name)
     if path is None and "CI" not in os.environ:
         pytest.skip(f"{name} is not installed (apt-get install {package or name})")
@@ -19,7 +19,7 @@ def installed(name: str, package: str | None = None) -> str:
 
 
 def of_package(name: str) -> Path:
-    """The program that a package brings; without it the test skips, but for CI."""
+    """The program of a package; if it is missing, the test skips, or fails in CI."""
     path = Path(sys.executable).with_name(name)
     if not path.exists() and "CI" not in os.environ:
         pytest.skip(f"{name} is not installed: scripts/test brings it")
@@ -34,7 +34,7 @@ def output(*command: str | Path) -> str:
 
 
 def assert_content(*command: str | Path, cwd: Path | None = None) -> str:
-    """Run what judges our files; it must find nothing wrong. Return what it says on standard error all the same."""
+    """Run a program that checks our files and must find nothing wrong; return its standard error."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stderr

@@ -1,4 +1,4 @@
-"""Files that only their user may read, as the gateway wants them."""
+"""Files that only their user can read, as the gateway requires."""
 
 from pathlib import Path
 

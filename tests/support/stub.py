@@ -1,4 +1,4 @@
-"""A service that answers as it is told: rightly, wrongly, for a while only, or just so many clients."""
+"""A stub of the service: it gives right or wrong answers, for a limited time or to a limited number of clients."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ Answering = Callable[[str, bytes], tuple[int, Any]]  # from a path and a body to
 
 
 class Stub(ThreadingHTTPServer):
-    """A stub with the routes of `answers`, or one that answers by a function of its own."""
+    """A stub with the routes in `answers`, or with a function that gives the answers."""
 
     daemon_threads = True
     block_on_close = False
@@ -38,7 +38,7 @@ class Stub(ThreadingHTTPServer):
         return 503 if crowded else 200 if path in self.answers else 404, self.answers.get(path)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is no news."""
+        """Ignore clients that have gone."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def running(answering: Answering | None = None) -> Iterator[Stub]:
-    """A stub that serves until the end."""
+    """A stub that serves until the end of the block."""
     stub = Stub(answering)
     with serving(stub):
         yield stub
@@ -83,7 +83,7 @@ def running(answering: Answering | None = None) -> Iterator[Stub]:
 
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
-    """Let a server serve until the end."""
+    """Run a server until the end of the block."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

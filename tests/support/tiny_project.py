@@ -1,4 +1,4 @@
-"""A project as small as can be: its locks list wheels of ours, and its environment takes scripts/bootstrap a second."""
+"""A minimal project: its locks list our own wheels, and scripts/bootstrap makes its environment in a second."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from tests.support.programs import of_package
 
 
 class TinyProject:
-    """Its root, the folders of its indexes, and the bootstrap that acts on it.
+    """Its root, the folders of its indexes, and its bootstrap.
 
     `packages` holds `digit`, and PyTorch with CUDA; `pytorch` holds PyTorch without.
     """
@@ -44,13 +44,13 @@ class TinyProject:
         (self.root / name).write_text(package_index.lock(requirement, *files))
 
     def ready(self, group: str = "requirements-serve.txt") -> Path:
-        """Make the environment ready, as a script does; where its packages lie."""
+        """Make the environment ready as a script does; return the folder of its packages."""
         self.environment.Environment(self.root).ready(group)
         [site] = (self.root / ".venv").glob("lib/python*/site-packages")
         return site
 
     def _isolate(self) -> None:
-        """Nothing of this machine's: no configuration, no GPU, no Java, and uv only if it is meant to be there."""
+        """Hide this machine: no configuration, no GPU, a stand-in for Java, and uv only if the test asks for it."""
         for name in list(os.environ):
             if name.startswith(("PIP_", "UV_")):
                 self._monkeypatch.delenv(name)
@@ -72,7 +72,7 @@ class TinyProject:
 
 
 def _make(environment: object) -> None:
-    """An environment with our pip linked into it, in no time."""
+    """Make an environment with a link to our pip, which is fast."""
     folder: Path = environment._folder  # type: ignore[attr-defined]
     shutil.rmtree(folder, ignore_errors=True)
     environments.with_packages(folder, "pip")

@@ -1,4 +1,4 @@
-"""What TorchServe's worker process does with a batch, around our handler: its real message format, without Java."""
+"""TorchServe's worker process around our handler, with its real message format but without Java."""
 
 import json
 import struct
@@ -32,24 +32,24 @@ class Worker:
         return _answers(self._service.predict(list(requests)))
 
     def code(self, *requests: dict[str, Any]) -> int:
-        """The status of the message as a whole: 503 where the handler has failed."""
+        """The status of the whole message: 503 if the handler has failed."""
         return int(struct.unpack_from("!i", self._service.predict(list(requests)))[0])
 
 
 def request(body: bytes | None, /, media_type: str = "application/json", **headers: str) -> dict[str, Any]:
-    """A request as TorchServe's message reader hands it over; without a body it is a form without fields."""
+    """A request as TorchServe's message reader passes it on; without a body it is a form without fields."""
     parameters = [] if body is None else [{"name": "body", "contentType": media_type, "value": bytearray(body)}]
-    return _message(parameters, {"explain": "False", **headers})  # TorchServe adds the first to what comes by REST
+    return _message(parameters, {"explain": "False", **headers})  # TorchServe adds `explain` to REST requests
 
 
 def form(**fields: bytes) -> dict[str, Any]:
-    """A form, which TorchServe takes apart."""
+    """A form, which TorchServe parses."""
     parameters = [{"name": name, "contentType": "", "value": bytearray(value)} for name, value in fields.items()]
     return _message(parameters, {"explain": "False"})
 
 
 def describe() -> dict[str, Any]:
-    """What the management API asks."""
+    """A request of the management API to describe the model."""
     return _message([], {"describe": "True"})
 
 

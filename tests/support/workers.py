@@ -1,4 +1,4 @@
-"""A server's processes: stuck as they may be in real life, well, or gone."""
+"""The processes of a server: stuck, healthy or ended."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from mnist_torchserve.service import TorchServe, health
 
 @contextmanager
 def stuck(server: TorchServe) -> Iterator[None]:
-    """Within, no worker of the server does anything."""
+    """In the block, all workers of the server are suspended."""
     suspended = server.workers()
     for worker in suspended:
         worker.suspend()
@@ -21,7 +21,7 @@ def stuck(server: TorchServe) -> Iterator[None]:
 
 
 def is_well(server: TorchServe) -> bool:
-    """Whether its health says so."""
+    """Whether its health check succeeds."""
     try:
         health.check(server.management_url, server.models[0])
     except health.UnhealthyError:
@@ -30,5 +30,5 @@ def is_well(server: TorchServe) -> bool:
 
 
 def have_ended(processes: Iterable[psutil.Process]) -> bool:
-    """Whether none of them runs any more."""
+    """Whether all of them have ended."""
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)

@@ -1,4 +1,4 @@
-"""The FastAPI service that this project replaces, written from its documentation: the benchmark's first baseline.
+"""The FastAPI service, rewritten from its documentation, with the weights of this project: the first baseline.
 
 uvicorn mnist_torchserve.benchmark.baselines.fastapi_app:app
 """
@@ -25,7 +25,7 @@ class MnistInput(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Load the model once, and let it go at the end."""
+    """Load the model at the start, and release it at the end."""
     global model
     model = DigitNetwork()
     model.load_state_dict(torch.load(WEIGHTS, weights_only=True)["state_dict"])

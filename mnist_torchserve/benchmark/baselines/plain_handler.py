@@ -1,4 +1,4 @@
-"""A TorchServe handler as TorchServe's documentation teaches it: the benchmark's second baseline."""
+"""A TorchServe handler as TorchServe's documentation teaches it: the second baseline."""
 
 from pathlib import Path
 from typing import Any

@@ -1,1 +1,1 @@
-"""Requests that are bad, in their bodies or as HTTP: every kind of them, and a campaign of many among good ones."""
+"""Bad requests, in their bodies or in their HTTP: all kinds of them, and a campaign that mixes them with good ones."""

@@ -1,4 +1,4 @@
-"""Kinds of requests whose body, or what is said of it, is bad."""
+"""Kinds of requests with a bad body, or with a bad description of it."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ KINDS = Kinds()
 
 
 def _no_number(dice: Random, depth: int = 4) -> Any:
-    """A JSON value that is no number; below it there may be anything."""
+    """A JSON value that is not a number; anything may be nested in it."""
     shallow: list[Any] = [None, True, False, "", "0.5", "x" * dice.randrange(300), [], {}]
     if depth == 0:
         return dice.choice(shallow)
@@ -27,7 +27,7 @@ def _no_number(dice: Random, depth: int = 4) -> Any:
 
 
 def _with(value: bytes, dice: Random) -> bytes:
-    """A payload in which one number is `value`."""
+    """A payload with `value` in place of one number."""
     numbers = [b"0.5"] * PIXELS
     numbers[dice.randrange(PIXELS)] = value
     return b'{"data": [' + b", ".join(numbers) + b"]}"
@@ -55,7 +55,7 @@ def _out_of_range(dice: Random) -> Draft:
     return Draft(_with(dice.choice(numbers), dice))
 
 
-@KINDS.add("a nest without end", {400, 422})
+@KINDS.add("deep nesting", {400, 422})
 def _nest(dice: Random) -> Draft:
     depth = dice.choice([100, 1_000, 10_000, 30_000])
     opening, closing = dice.choice([(b"[", b"]"), (b'{"a":', b"}"), (b'{"data":', b"}"), (b'[{"data":', b"}]")])
@@ -69,12 +69,12 @@ def _wrong_member(dice: Random) -> bytes:
     return b'"data": ' + json.dumps(dice.choice([None, True, "0.5", {}, [None], [[]]])).encode()
 
 
-@KINDS.add("a key twice, at last wrongly", {422})
+@KINDS.add("a repeated key, the last one wrong", {422})
 def _last_key_is_wrong(dice: Random) -> Draft:
     return Draft(b"{" + good_json(dice).body[1:-1] + b", " + _wrong_member(dice) + b"}")
 
 
-@KINDS.add("a key twice", {200})
+@KINDS.add("a repeated key", {200})
 def _last_key_counts(dice: Random) -> Draft:
     first = dice.choice([good_json(dice).body[1:-1], _wrong_member(dice)])
     last = good_json(dice)
@@ -88,8 +88,8 @@ def _byte_order_mark(dice: Random) -> Draft:
     return Draft(draft.body.decode().encode(encoding)[:MAX_BODY], draft.answers)
 
 
-# What stands under a key that is not read is not looked at.
-@KINDS.add("no UTF-8", {200, 400, 422})
+# Values under unknown keys are not checked.
+@KINDS.add("invalid UTF-8", {200, 400, 422})
 def _no_utf8(dice: Random) -> Draft:
     text = dice.choice([b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\x80", b"\xe2\x82"])
     draft = good_json(dice)
@@ -97,7 +97,7 @@ def _no_utf8(dice: Random) -> Draft:
     return replace(draft, body=b"{" + key + text + b'", ' + draft.body[1:])
 
 
-@KINDS.add("no JSON", {400, 422})
+@KINDS.add("invalid JSON", {400, 422})
 def _no_json(dice: Random) -> Draft:
     body = good_json(dice).body
     cut = body[: dice.randrange(len(body))]
@@ -106,7 +106,7 @@ def _no_json(dice: Random) -> Draft:
 
 
 def _compress(plain: bytes, dice: Random) -> tuple[bytes, list[bytes]]:
-    """A body, and the header that tells how it is compressed."""
+    """A compressed body, and its header Content-Encoding."""
     if dice.random() < 0.5:
         return gzip.compress(plain, 1, mtime=0), [b"Content-Encoding: gzip"]
     return zlib.compress(plain, 1), [b"Content-Encoding: deflate"]
@@ -136,7 +136,7 @@ def _bomb(dice: Random) -> Draft:
     return Draft(body, headers=headers)
 
 
-@KINDS.add("called compressed, and is not", {200, 415}, {200})
+@KINDS.add("labelled compressed, but not compressed", {200, 415}, {200})
 def _not_compressed(dice: Random) -> Draft:
     codings = [b"gzip", b"br", b"deflate", b"identity", b"x" * 500]
     return replace(good_json(dice), headers=[b"Content-Encoding: " + dice.choice(codings)])
@@ -148,7 +148,7 @@ def _too_large(dice: Random) -> Draft:
     return draft if dice.random() < 0.5 else chunked(draft, dice)
 
 
-@KINDS.add("a media type that is not read", {415})
+@KINDS.add("an unknown media type", {415})
 def _media_type(dice: Random) -> Draft:
     kinds = [b"text/plain", b"application/xml", b"application/jsonx", b"*/*", b"x", b"a" * 4_000]
     kinds += [b"application/json, text/plain", *(text for text in HOSTILE if text.decode().isprintable())]
@@ -161,7 +161,7 @@ def _no_media_type(dice: Random) -> Draft:
     return replace(good_json(dice), media_type=dice.choice(kinds))
 
 
-# What is damaged may still be an image, of whatever it then shows.
+# A damaged file may still be a valid image.
 @KINDS.add("a damaged image file", {200, 400, 422})
 def _image_file(dice: Random) -> Draft:
     file = bytearray(_image_files()[dice.choice(["PNG", "JPEG", "GIF", "BMP"])])
@@ -182,13 +182,13 @@ def _image_files() -> dict[str, bytes]:
     return files
 
 
-@KINDS.add("instances that are none", {400, 422})
+@KINDS.add("invalid instances", {400, 422})
 def _instances(dice: Random) -> Draft:
     instances = [_no_number(dice) for _ in range(dice.choice([0, 1, 3, 65, 500]))]
     return Draft(json.dumps({"instances": dice.choice([instances, _no_number(dice), 7])}).encode()[:MAX_BODY])
 
 
-@KINDS.add("a tensor that is none", {400, 422})
+@KINDS.add("an invalid tensor", {400, 422})
 def _tensor(dice: Random) -> Draft:
     sizes: list[Any] = [-1, 0, 10**12, 1e3, "1"]
     shapes: list[Any] = [[], [1], [1, 785], *([size, PIXELS] for size in sizes), None, "1", [[1]]]
@@ -207,10 +207,10 @@ def _tensor(dice: Random) -> Draft:
     return Draft(body + dice.choice([b"", bytes(PIXELS), bytes(4 * PIXELS)]), headers=dice.choice([[], [header]]))
 
 
-# Each once failed the other requests of its batch, ended the worker, or cost as much as fifty others.
+# Each of these once made the other requests of its batch fail, ended the worker, or took as long as fifty requests.
 @KINDS.add("a poison", {400, 422})
 def poison(dice: Random) -> Draft:
-    """What its sender alone may suffer from."""
+    """A request that only its own sender may suffer from."""
     if dice.random() < 0.1:
         return Draft(_tall_image(), media_type=b"image/png")
     text = dice.choice([b'"\\ud800"', b'"\xff"', b'"' + b"x" * 40_000 + b'"'])
@@ -245,7 +245,7 @@ def _form(dice: Random) -> Draft:
     return Draft(part, media_type=b"multipart/form-data; boundary=x")
 
 
-# TorchServe takes a form apart before anything of ours sees it, and calls what it cannot read its own mistake.
+# TorchServe parses forms before our handler sees them, and answers 500 to those that it cannot parse.
 @KINDS.add("a broken form", {415}, {400, 403, 415, 500})
 def _broken_form(dice: Random) -> Draft:
     if dice.random() < 0.5:

@@ -1,4 +1,4 @@
-"""Kinds of requests that are bad as HTTP: their path, method, headers, framing and pace."""
+"""Kinds of requests that are bad as HTTP: in their path, method, headers, framing or pace."""
 
 from dataclasses import replace
 from random import Random
@@ -9,7 +9,7 @@ from .kind import HOSTILE, Kinds, chunked, good
 KINDS = Kinds()
 
 
-@KINDS.add("a header for TorchServe's own use", {200})
+@KINDS.add("a header that TorchServe uses itself", {200})
 def _own_header(dice: Random) -> Draft:
     names = [b"describe", b"explain", b"requestId", b"x-ts-timeout", b"content-transfer-encoding"]
     values = [b"True", b"true", b"1", b"", b"x" * 1_000]
@@ -23,13 +23,13 @@ def _hostile_header(dice: Random) -> Draft:
     return replace(good(dice), headers=[dice.choice(names) + b": x" + dice.choice(values)])
 
 
-@KINDS.add("headers without end", {400, 431}, {200, 400, 431})
+@KINDS.add("huge headers", {400, 431}, {200, 400, 431})
 def _many_headers(dice: Random) -> Draft:
     many = [[b"X%d: x" % n for n in range(500)], [b"X: " + b"x" * 20_000], [b"X" * 20_000 + b": x"]]
     return replace(good(dice), headers=dice.choice(many))
 
 
-@KINDS.add("a header that is none", {400})
+@KINDS.add("an invalid header", {400})
 def _no_header(dice: Random) -> Draft:
     lines = [b"no colon", b": x", b"X : x", b"X\x00: x", b"Transfer-Encoding:\x0bchunked"]
     return replace(good(dice), headers=[dice.choice(lines)])
@@ -44,8 +44,8 @@ def _path(dice: Random) -> Draft:
     return Draft(good(dice).body, path=dice.choice(paths))
 
 
-# TorchServe looks for the second part of a path that has one alone.
-@KINDS.add("no path", {400, 404}, {400, 404, 500})
+# TorchServe reads the second part of the path, and fails if there is only one.
+@KINDS.add("an invalid path", {400, 404}, {400, 404, 500})
 def _no_path(dice: Random) -> Draft:
     return Draft(good(dice).body, path=dice.choice([b"*", b"x", b"http:", b"?", b"\\predict"]))
 
@@ -56,7 +56,7 @@ def _method(dice: Random) -> Draft:
     return replace(good(dice), method=dice.choice(methods))
 
 
-@KINDS.add("no request line", {400, 426}, {400})
+@KINDS.add("an invalid request line", {400, 426}, {400})
 def _request_line(dice: Random) -> Draft:
     return Draft(version=dice.choice([b"", b"HTTP/1.1 x", b"HTTP/1.1\x00", b"HTTP/x"]), length=b"")
 
@@ -74,7 +74,7 @@ def _two_lengths(dice: Random) -> Draft:
     return replace(draft, headers=[b"Content-Length: " + other])
 
 
-@KINDS.add("a length that is none", {400, CLOSED}, {200, 400, CLOSED})
+@KINDS.add("an invalid length", {400, CLOSED}, {200, 400, CLOSED})
 def _no_length(dice: Random) -> Draft:
     draft = good(dice)
     size = b"%d" % len(draft.body)
@@ -110,15 +110,15 @@ def _transfer_coding(dice: Random) -> Draft:
     return draft
 
 
-# What TorchServe does not expect it refuses, and then takes the body for the next request: on a connection that many
-# clients share, the next of them would get its answer.
+# TorchServe refuses an unknown expectation, and then reads the body as the next request. On a connection that several
+# clients share, the next client would get that request's answer.
 @KINDS.add("a request within a request", {400}, {417})
 def _request_within(dice: Random) -> Draft:
     within = good(dice).wire(Face(dice.choice([b"/predictions/mnist", b"/ping"]), b"", is_gateway=False))
     return Draft(within, headers=[b"Expect: " + dice.choice([b"200-ok", b"x", b"100-continued"])])
 
 
-@KINDS.add("asks whether to go on, and does", {200})
+@KINDS.add("Expect: 100-continue", {200})
 def _goes_on(dice: Random) -> Draft:
     return replace(good(dice), headers=[b"Expect: 100-continue"])
 
@@ -129,13 +129,13 @@ def _upgrade(dice: Random) -> Draft:
     return replace(good(dice), headers=[b"Connection: Upgrade", b"Upgrade: " + dice.choice(protocols)])
 
 
-# TorchServe alone sends the answers of a pipeline as they are ready, not in the order of the requests.
-@KINDS.add("two at once", {200}, set())
+# TorchServe alone sends pipelined answers as soon as they are ready, not in the order of the requests.
+@KINDS.add("pipelined requests", {200}, set())
 def _pipeline(dice: Random) -> Draft:
     return replace(good(dice), follows=good(dice))
 
 
-@KINDS.add("slowly sent", {200})
+@KINDS.add("sent slowly", {200})
 def _slow(dice: Random) -> Draft:
     draft = good(dice)
     draft.size, draft.pause = dice.choice([(300, 0.01), (1_000, 0.05), (60, 0.002)])

@@ -1,4 +1,4 @@
-"""A campaign of bad requests, good ones among them, and the account of every one of them."""
+"""A campaign of bad requests with good ones among them, and the outcome of each."""
 
 import contextlib
 import socket
@@ -20,9 +20,9 @@ from .kind import RequestKind, good
 
 KINDS: list[RequestKind] = [*bad_bodies.KINDS, *bad_http.KINDS]
 GOOD = "good"
-TIMEOUT = 10.0  # s; what has no answer by then is hanging
+TIMEOUT = 10.0  # s; a request without an answer by then is hanging
 _GOOD_SHARE = 0.3
-_RESET = struct.pack("ii", 1, 0)  # closing sends a reset
+_RESET = struct.pack("ii", 1, 0)  # makes closing send a reset
 
 
 @dataclass(frozen=True)
@@ -31,29 +31,29 @@ class ExchangeOutcome:
 
     kind: str  # of the request
     ended: str  # a status, "closed", "dropped" (by the client), "hanging", "nonsense" or "refused" (the connection)
-    problem: str  # what should not have been, or empty
+    problem: str  # what is wrong with the outcome, or empty
     wait: float  # s from the last byte sent to the end of the answer
 
 
 @dataclass
 class Tally:
-    """The account of a campaign."""
+    """The outcomes of a campaign."""
 
-    kinds: dict[str, Counter[str]] = field(default_factory=dict)  # how often each ended how
-    violations: list[str] = field(default_factory=list)  # what ended as it must not, with the way to repeat it
-    longest_wait: float = 0.0  # s, of all that had an answer
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)  # by kind, the number of each outcome
+    violations: list[str] = field(default_factory=list)  # outcomes that are not allowed, each with how to repeat it
+    longest_wait: float = 0.0  # s, of all exchanges
 
     @property
     def sent(self) -> int:
-        """Exchanges in all."""
+        """The number of exchanges."""
         return sum(counts.total() for counts in self.kinds.values())
 
     def add(self, outcome: ExchangeOutcome, repeat: str) -> None:
-        """Account for one exchange; `repeat` says how to do it again."""
+        """Count one exchange; `repeat` says how to repeat it."""
         self.kinds.setdefault(outcome.kind, Counter())[outcome.ended] += 1
         self.longest_wait = max(self.longest_wait, outcome.wait)
         if outcome.problem:
-            self.violations.append(f"{outcome.kind}: {outcome.problem}. Repeat it with {repeat}.")
+            self.violations.append(f"{outcome.kind}: {outcome.problem}. To repeat it, call {repeat}.")
 
 
 def run(
@@ -63,9 +63,9 @@ def run(
     clients: int = 32,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Tally:
-    """Send `count` exchanges to a service, three of ten of them good, on `clients` connections at a time.
+    """Send `count` exchanges to a service, three in ten of them good, on `clients` connections at a time.
 
-    The same seed sends the same. `progress` is told how many have ended.
+    The same seed sends the same exchanges. `progress` gets the number of exchanges that have ended.
     """
     tally = Tally()
     with ThreadPoolExecutor(clients) as pool:
@@ -77,7 +77,7 @@ def run(
 
 
 def attempt(deployment: Deployment, seed: int, number: int) -> ExchangeOutcome:
-    """One exchange of a campaign."""
+    """Send one exchange of a campaign."""
     return carry_out(deployment, exchange_of(Face.of(deployment), seed, number))
 
 
@@ -99,7 +99,7 @@ def carry_out(deployment: Deployment, exchange: Exchange) -> ExchangeOutcome:
 
 
 def exchange_of(face: Face, seed: int, number: int) -> Exchange:
-    """The exchange with this number in the endless sequence of a seed."""
+    """The exchange with this number in the infinite sequence of a seed."""
     dice = Random(f"{seed} {number}")
     if dice.random() < _GOOD_SHARE:
         return good(dice).exchange(face, GOOD, frozenset({200}))
@@ -109,7 +109,7 @@ def exchange_of(face: Face, seed: int, number: int) -> Exchange:
 
 
 def _send(connection: socket.socket, exchange: Exchange) -> None:
-    with contextlib.suppress(OSError):  # who refuses a request may do so before its last byte
+    with contextlib.suppress(OSError):  # a server may refuse a request before its last byte
         for piece in exchange.pieces:
             connection.sendall(piece)
             if exchange.pause:
@@ -119,7 +119,7 @@ def _send(connection: socket.socket, exchange: Exchange) -> None:
 
 
 def _judge(connection: socket.socket, exchange: Exchange) -> tuple[str, str]:
-    """How an exchange ended, and what is wrong with that."""
+    """How an exchange ended, and what is wrong with that, if anything."""
     ended = ""
     stream = connection.makefile("rb")
     answers: Sequence[Answer | None] = exchange.answers or [None]
@@ -131,7 +131,7 @@ def _judge(connection: socket.socket, exchange: Exchange) -> tuple[str, str]:
         except ConnectionError:
             status, body = CLOSED, b""
         except (ValueError, LookupError, HTTPException) as error:
-            return "nonsense", f"the answer is no HTTP: {error}"
+            return "nonsense", f"the answer is not valid HTTP: {error}"
         ended = _name(status)
         if status not in exchange.allowed:
             allowed = " or ".join(map(_name, sorted(exchange.allowed)))
@@ -148,7 +148,7 @@ def _name(status: int) -> str:
 def _read(stream: BinaryIO, bodiless: bool) -> tuple[int, bytes]:
     """An answer's status and its body, as long as its headers say."""
     status = 100
-    while status == 100:  # "go on", before the answer itself
+    while status == 100:  # "Continue", before the answer itself
         line = stream.readline()
         if not line:
             return CLOSED, b""

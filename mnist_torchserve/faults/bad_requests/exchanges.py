@@ -1,6 +1,6 @@
-"""What a client sends on one connection, as raw bytes, and what may come back.
+"""What a client sends on one connection, as raw bytes, and which answers are allowed.
 
-Raw, since a client library would correct what is meant to be wrong.
+The bytes are raw because an HTTP library would correct the errors that are sent on purpose.
 """
 
 import math
@@ -14,16 +14,16 @@ CLOSED = 0  # in place of a status: the connection ended without an answer
 
 
 class Finish(Enum):
-    """What the client does once it has sent everything."""
+    """What the client does after it has sent everything."""
 
     READ = "reads the answer"
-    SHUT = "says that nothing more will come, and reads"
+    SHUT = "closes its sending side and reads the answer"
     DROP = "resets the connection"
 
 
 @dataclass(frozen=True)
 class Face:
-    """What a request to a service has to say."""
+    """The path and the key that requests to a service need."""
 
     path: bytes  # of predictions
     key: bytes
@@ -31,16 +31,16 @@ class Face:
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Face":
-        """The face that a deployment shows."""
+        """The face of a deployment."""
         path = "/" + deployment.predict.split("/", 3)[3]
         return cls(path.encode(), (deployment.key or "").encode(), deployment.is_gateway)
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One connection: the pieces that are sent, `pause` seconds between them, and the statuses that may come back.
+    """One connection: the pieces that are sent, `pause` seconds apart, and the statuses that are allowed.
 
-    `answers` are those of the requests on it, wherever a status is 200 with a prediction.
+    `answers` are the right answers to the requests on it, for every status of 200 with a prediction.
     """
 
     kind: str
@@ -54,24 +54,24 @@ class Exchange:
 
 @dataclass
 class Draft:
-    """A request that is still to be written. As it stands it would be a good one, but for its body."""
+    """A request before it is written out. The defaults make a good request, apart from the empty body."""
 
     body: bytes = b""
     answers: Sequence[Answer] = ()
     method: bytes = b"POST"
-    path: bytes = b""  # empty for that of predictions
+    path: bytes = b""  # empty for the path of predictions
     version: bytes = b"HTTP/1.1"
     media_type: bytes | None = b"application/json"
     headers: list[bytes] = field(default_factory=list)
-    length: bytes | None = None  # of the body as it is told: None for the right one, empty for none
-    follows: "Draft | None" = None  # on the same connection
-    size: int = 0  # bytes of a piece; 0 for all
+    length: bytes | None = None  # the Content-Length to send: None for the right one, empty for no header
+    follows: "Draft | None" = None  # the next request on the same connection
+    size: int = 0  # bytes of a piece; 0 sends everything in one
     pause: float = 0.0  # s
-    sent: float = 1.0  # the part that is sent at all
+    sent: float = 1.0  # the share of the bytes that is sent
     finish: Finish = Finish.READ
 
     def wire(self, face: Face) -> bytes:
-        """All its bytes."""
+        """The bytes of the request."""
         lines = [b" ".join([self.method, self.path or face.path, self.version]), b"Host: x", *self.headers]
         if self.media_type is not None:
             lines.append(b"Content-Type: " + self.media_type)
@@ -84,7 +84,7 @@ class Draft:
         return wire + self.follows.wire(face) if self.follows else wire
 
     def exchange(self, face: Face, kind: str, allowed: frozenset[int]) -> Exchange:
-        """It as it goes over a connection."""
+        """The exchange that sends this request."""
         wire = self.wire(face)
         wire = wire[: math.ceil(len(wire) * self.sent)]
         size = self.size or len(wire)

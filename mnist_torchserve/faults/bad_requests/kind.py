@@ -1,4 +1,4 @@
-"""What a kind of bad requests is, and what they are made of: good ones, and hostile text."""
+"""A kind of bad requests, and what bad requests are made from: good requests and hostile text."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from mnist_torchserve.contract import Answer
 from mnist_torchserve.project import MODEL_STORE
 from .exchanges import Draft
 
-# What a log, a metric or a terminal must not take for its own.
+# Text that a log, a metric or a terminal must not interpret.
 HOSTILE = [
     b"\r\n2026-01-01T00:00:00,000 [ERROR] forged",
     b"\n[METRICS]Forged.Count:1|#Level:Host|#hostname:x,1,1",
@@ -27,7 +27,7 @@ Make = Callable[[Random], Draft]
 
 @dataclass(frozen=True)
 class RequestKind:
-    """A way to be bad, and the statuses that each face may answer it with; none where it is not sent there."""
+    """A kind of request, and the statuses that each face may answer with; an empty set if it is not sent there."""
 
     name: str
     make: Make
@@ -39,7 +39,7 @@ class Kinds(list[RequestKind]):
     """A list of kinds, filled by its decorator."""
 
     def add(self, name: str, gateway: set[int], torchserve: set[int] | None = None) -> Callable[[Make], Make]:
-        """Add a kind; TorchServe alone may answer the same as the gateway, unless it is said otherwise."""
+        """Add a kind; without `torchserve`, TorchServe alone may answer with the same statuses as the gateway."""
 
         def keep(make: Make) -> Make:
             alone = gateway if torchserve is None else torchserve
@@ -51,7 +51,7 @@ class Kinds(list[RequestKind]):
 
 @cache
 def _digits() -> list[tuple[bytes, bytes, Answer]]:
-    """Digits as JSON and as bytes, each with the answer that the weights give outside of any server."""
+    """Digits as JSON and as bytes, each with the answer that the weights give without a server."""
     levels = digits.sample()[0][:64]
     pixels = digits.floats(levels)
     answers = weights.answers(runtime.load(MODEL_STORE, gpu_id=None), pixels)
@@ -76,7 +76,7 @@ def good_json(dice: Random) -> Draft:
 
 
 def chunked(draft: Draft, dice: Random) -> Draft:
-    """The same request, its body in chunks."""
+    """The same request with its body in chunks."""
     size = dice.choice([17, 500, 4_000, 40_000])
     pieces = [draft.body[start : start + size] for start in range(0, len(draft.body), size)]
     extension = dice.choice([b"", b"", b";x=y"])
