@@ -2,7 +2,7 @@
 
 Everything that it and its processes say goes to standard output, one JSON object a line. All that it writes lies in the
 system's temporary folder, so that the rest can be read-only. SIGTERM ends it once what it has taken is answered.
-Exit code 0: it was told to end; 1: it could not start, or ended by itself, and the last line says why.
+Exit code 0: it was told to end; 1: it could not start, or ended unexpectedly, and the last line says why.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def run(service: Daemon) -> int:
         say("INFO", f"Ready after {time.monotonic() - began:.1f} s")
         while not service.has_ended():
             time.sleep(_POLL)
-        raise ServiceError(f"{service.name} ended by itself.")
+        raise ServiceError(f"{service.name} ended unexpectedly.")
     except KeyboardInterrupt:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)

@@ -107,7 +107,7 @@ def test_service_whose_jvm_is_killed_ends_so_that_it_is_restarted(images: dict[s
         engine.docker("exec", identity, "python", "-c", kill)
         wait_until(lambda: engine.inspect(identity)["RestartCount"] == 1, TIMEOUT)
         wait_until(lambda: health(identity) == "healthy", READY)
-        assert "TorchServe ended by itself." in [line["message"] for line in engine.log(identity)]
+        assert "TorchServe ended unexpectedly." in [line["message"] for line in engine.log(identity)]
 
 
 @pytest.mark.parametrize(("option", "threads"), [("--cpus=1", 1), ("--cpus=2", 2), ("--cpuset-cpus=0", 1)])
