@@ -48,6 +48,11 @@ def test_readme_has_the_two_commands_first() -> None:
     assert blocks(README)[0] == ("sh", "scripts/serve --detach\nscripts/test\n")
 
 
+def test_readme_lists_every_page() -> None:
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert set(re.findall(r"^\| \[.*\]\(docs/(\w+\.md)\)", README.read_text(), re.MULTILINE)) >= pages
+
+
 def test_readme_works_as_typed(checkout: Checkout) -> None:
     run_through(README, checkout)
     assert checkout.survivors() == []
