@@ -120,7 +120,8 @@ class TorchRuntime:
 
         self.name = f"torch-{device}"
         self._torch, self._device = torch, device
-        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # TF32 would part a GPU's answers from a CPU's
+        if device != "cpu":  # TF32 would part a GPU's answers from a CPU's
+            torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
         _require(path)
         try:
             network, self.metadata = torch_network.load(path)

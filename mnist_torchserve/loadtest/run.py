@@ -65,6 +65,7 @@ def execute(name: str, profile: Profile, target: LoadTarget, objectives: Path, r
                     footprint.sample()
         finally:
             locust.terminate()
+            locust.wait()  # also where somebody interrupts us, when leaving the block would wait for an instant only
     if not record.is_file():
         said = log.read_text().strip().splitlines() if log.is_file() else []
         reason = said[-1] if said else f"it printed nothing to {log}"

@@ -100,7 +100,7 @@ def test_service_in_the_background_stays_whatever_becomes_of_its_first_answers(c
     config = checkout.root / "config.properties"
     config.write_text(config.read_text().replace("max_request_size=1572864", "max_request_size=100"))
     output = checkout.run("scripts/serve --detach", code=1)
-    assert "TorchServe is ready, but did not answer a digit: " in output
+    assert "TorchServe is ready, but did not answer an image: " in output
     assert "Traceback" not in output
     assert is_well(checkout.server)
 

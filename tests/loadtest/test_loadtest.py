@@ -231,7 +231,7 @@ def test_locust_alone_reads_every_load(locust_alone: RunAlone) -> None:
 
 
 def test_cluster_takes_along_what_was_tried() -> None:
-    manifest = (ROOT / "deploy" / "kubernetes" / "load-test.yaml").read_text()
+    manifest = (ROOT / "deploy" / "kubernetes" / "load-test" / "load-test.yaml").read_text()
     assert " ".join(TAKEN_ALONG) in " ".join(manifest.replace("#", " ").split())
 
 

@@ -80,6 +80,7 @@ def test_other_digits_are_refused(tmp_path: Path) -> None:
 def test_missing_and_truncated_idx_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(dataset.DatasetError, match="No train-images-idx3-ubyte"):
         dataset.load(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x0801, 60_000))
     (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x0803, 60_000, 28, 28) + b"short")
     with pytest.raises(dataset.DatasetError, match=r"train-images-idx3-ubyte is not an IDX file .* cut short"):
         dataset.load(tmp_path)
