@@ -65,9 +65,11 @@ def _on_paper(light: Image.Image, opacity: Image.Image) -> Image.Image:
     drawing on nothing: its paper is black or white, whichever is farther from its ink, and however faint the pen, its
     strongest stroke is opaque.
     """
-    most = int(opacity.getextrema()[1])  # type: ignore[arg-type]  # a pair of numbers, since there is one band
+    least, most = map(int, opacity.getextrema())  # type: ignore[arg-type]  # numbers, since there is one band
     if most < _FAINTEST:
         return Image.new("L", light.size, 255)
+    if least == most:  # no drawing has a shape then, and an empty page shall not become a square
+        return light
     opacity = opacity.point([min(255, level * 255 // most) for level in range(256)])
     levels, solid = np.asarray(light), np.asarray(opacity) >= 128
     rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))

@@ -42,10 +42,7 @@ def take(url: str) -> None:
     with chromium() as browser:
         for scheme in ("light", "dark"):
             context = browser.new_context(
-                color_scheme=scheme,
-                device_scale_factor=SCALE,
-                reduced_motion="reduce",  # otherwise the bar would still be moving
-                viewport={"width": WIDTH, "height": HEIGHT},
+                color_scheme=scheme, device_scale_factor=SCALE, viewport={"width": WIDTH, "height": HEIGHT}
             )
             tab = DemoPage(context, url)
             tab.draw(STROKES[DIGIT])

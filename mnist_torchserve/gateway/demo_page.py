@@ -114,15 +114,20 @@ class DemoPage:
         """Wait until the page's sentence has these words, and return all of it."""
         sentence = self.page.get_by_role("status").filter(has_text=words)
         sentence.wait_for()
-        return sentence.inner_text()
+        return (sentence.text_content() or "").strip()
 
     def reading(self) -> tuple[int, float]:
         """Wait until the drawing is read: the prediction, and the confidence in percent."""
         sentence = self.says(re.compile("ead as .*%"))
-        found = re.search(r"ead as (\d) with a confidence of (?:under )?([\d.]+)%", sentence)
+        found = re.search(r"ead as (\d)\. The confidence is <?([\d.]+)%", sentence)
         if found is None or self.page.get_by_label("Prediction").inner_text() != found[1]:
             raise Error(f"The page says something else than its sentence: {sentence}")
         return int(found[1]), float(found[2])
+
+    def bars(self) -> dict[str, str]:
+        """What it may be, and how likely each is: names and percentages, as one reads them."""
+        rows = self.page.get_by_role("list", name="What it may be").get_by_role("listitem").all()
+        return dict(row.inner_text().rsplit(maxsplit=1) for row in rows)
 
     def seen(self) -> list[int]:
         """The 784 grey levels of the picture of what the model saw."""

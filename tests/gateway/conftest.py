@@ -1,10 +1,16 @@
-"""Certificates, for the gateway's TLS."""
+"""Certificates, for the gateway's TLS; and the page to draw on, open in a browser."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
+from mnist_torchserve.gateway import Gateway
+from mnist_torchserve.gateway.demo_page import DemoPage, chromium
 from tests.support import programs
+from tests.support.fixtures import OpenPage
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +31,33 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         plain = "basicConstraints=critical,CA:FALSE"
         make(name, "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", address, "-addext", plain)
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    programs.installed("chromium")
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser: Browser, gateway: Gateway) -> Iterator[OpenPage]:
+    """Open the page in a tab of its own. It shall reach for no other origin, keep its policy, and break nowhere."""
+    opened = []
+
+    def open_(url: str | None = gateway.demo_url, **options: Any) -> DemoPage:
+        opened.append(browser.new_context(**options))
+        pages.append(DemoPage(opened[-1], str(url)))
+        return pages[-1]
+
+    pages: list[DemoPage] = []
+    yield open_
+    for context in opened:
+        context.close()
+    assert [page.complaints for page in pages] == [[] for _ in pages]
+
+
+@pytest.fixture
+def tab(open_page: OpenPage) -> DemoPage:
+    """The page as it opens for everybody."""
+    return open_page()

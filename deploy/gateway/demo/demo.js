@@ -1,9 +1,9 @@
 // The page: what happens on the sheet goes to the service, and what the service says goes to the page.
 
 import { Pad } from "./pad.js";
-import { SIDE, pixelsOf } from "./pixels.js";
 import { KeyError, predict } from "./service.js";
 
+const SIDE = 28; // of what the model sees, and of the real digits
 const UNSURE = 0.5; // below it, the model itself thinks it more likely wrong than right
 const PAUSE = 60; // ms between an answer and the next request
 
@@ -29,12 +29,12 @@ async function ask() {
   if (asking) return;
   asking = true;
   while (answered !== wanted && !pad.isBlank) {
-    const [question, pixels] = [wanted, pixelsOf(pad.read())];
+    const question = wanted;
     let pause = PAUSE;
     try {
-      const answer = await predict(pixels, key);
+      const answer = await predict(await pad.file(), key);
       answered = question;
-      if (!pad.isBlank) show(answer, pixels);
+      if (!pad.isBlank) show(answer);
     } catch (error) {
       if (error.retry) pause = error.retry * 1000;
       else answered = question;
@@ -46,38 +46,60 @@ async function ask() {
   asking = false;
 }
 
-function show({ prediction, confidence }, pixels) {
-  const tenths = Math.floor(confidence * 1000); // rounded down: certainty is not claimed
-  const percent = tenths ? `${(tenths / 10).toFixed(1)}%` : "under 0.1%";
+function show({ prediction, confidence, label = String(prediction), probabilities, pixels }) {
   const unsure = confidence < UNSURE;
-  at("prediction").textContent = prediction;
-  at("prediction").className = unsure ? "unsure" : "";
-  at("confidence").textContent = percent;
-  at("bar").value = confidence;
+  answer(label, unsure ? "unsure" : "");
   if (at("key-form").contains(document.activeElement)) at("sheet").focus();
   at("key-form").hidden = true;
-  picture(pixels, `What the model saw when it read ${prediction}`);
+  const none = Math.max(0, probabilities.reduce((rest, probability) => rest - probability, 1));
+  const names = probabilities.map((_, digit) => (digit === prediction ? label : digit));
+  at("shares").replaceChildren(...probabilities.map((share, digit) => bar(names[digit], share)), bar("none of these", none));
+  picture(pixels, `What the model saw when it read ${label}`);
+  const aloud = `The confidence is ${percent(confidence)}.`;
   if (pad.isDown || answered !== wanted) wait(); // a screen reader is not told of every stage
-  else if (unsure) say(`This may be no digit: it is read as ${prediction} with a confidence of ${percent}.`, "unsure");
-  else say(`Read as ${prediction} with a confidence of ${percent}.`);
+  else if (unsure) say("This may be none of these.", "unsure", `It is read as ${label}. ${aloud}`);
+  else say(`Read as ${label}.`, "", aloud);
 }
 
 function forget() {
-  at("prediction").textContent = "?";
-  at("prediction").className = "none";
-  at("confidence").textContent = "–";
-  at("bar").value = 0;
+  answer("?", "none");
+  at("shares").replaceChildren();
   picture(new Uint8Array(SIDE * SIDE), "What the model saw: nothing yet");
   say("Nothing is drawn yet.");
+}
+
+/** @param {"" | "unsure" | "none"} kind */
+function answer(name, kind) {
+  at("prediction").textContent = name;
+  at("prediction").className = name.length > 2 ? `${kind} word` : kind;
+}
+
+function bar(name, share) {
+  const row = at("share").content.cloneNode(true);
+  row.querySelector(".name").textContent = name;
+  row.querySelector("progress").value = share;
+  row.querySelector(".percent").textContent = percent(share);
+  return row;
+}
+
+function percent(share) {
+  const tenths = Math.floor(share * 1000); // rounded down: certainty is not claimed
+  return tenths ? `${(tenths / 10).toFixed(1)}%` : "<0.1%";
 }
 
 function wait() {
   say(pad.isDown ? "Drawing …" : "");
 }
 
-/** Say one sentence, to a screen reader as well. @param {"" | "unsure" | "error"} kind */
-function say(sentence, kind = "") {
-  if (at("status").textContent !== sentence) at("status").textContent = sentence; // the same is not said again
+/**
+ * Say one sentence, to a screen reader as well.
+ *
+ * @param {"" | "unsure" | "error"} kind
+ * @param {string} aloud what else a screen reader says, since an eye finds it among the bars
+ */
+function say(sentence, kind = "", aloud = "") {
+  for (const [id, words] of [["said", sentence], ["aloud", aloud]])
+    if (at(id).textContent !== words) at(id).textContent = words; // the same is not said again
   at("status").className = kind;
 }
 
@@ -92,7 +114,7 @@ async function open(file) {
   try {
     pad.show(await createImageBitmap(file));
   } catch {
-    say(`${file.name} is not a picture that can be read: choose a PNG or JPEG.`, "error");
+    say(`${file.name} is not a picture that can be read: choose a PNG, JPEG or WebP.`, "error");
   }
 }
 
@@ -134,6 +156,8 @@ digits.addEventListener("load", () => {
     button.type = "button";
     button.ariaLabel = `A real ${digit}`;
     const context = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE }).getContext("2d");
+    context.fillStyle = "white"; // a picture without clear pixels is read as it is
+    context.fillRect(0, 0, SIDE, SIDE);
     context.drawImage(digits, -digit * SIDE, 0);
     button.style.setProperty("--digit", digit);
     button.addEventListener("click", () => pad.show(context.canvas));

@@ -1,8 +1,7 @@
-// The sheet of paper: strokes of a pen, which the mouse, a finger, a stylus or the keyboard moves, over at most one picture.
+// The sheet in use, on which the mouse, a finger, a stylus or the keyboard moves the pen, and those that `undo` goes back to.
 
-import { inkOf } from "./pixels.js";
+import { Sheet } from "./sheet.js";
 
-const PEN = 0.075; // width of the pen, of the sheet's
 const STEP = 1 / 28; // by which a key moves the pen
 const KEYS = {
   ArrowLeft: [-1, 0],
@@ -14,7 +13,6 @@ const KEYS = {
   End: [-1, 1],
   PageDown: [1, 1],
 };
-const BLANK = { ink: null, strokes: [] };
 
 /** Dispatches `change` whenever another drawing is on the sheet, and `pen` when the keyboard moves the pen. */
 export class Pad extends EventTarget {
@@ -24,13 +22,13 @@ export class Pad extends EventTarget {
   isDown = false;
   #canvas;
   #context;
-  #sheets = [BLANK]; // the one in use, after all that `undo` goes back to
+  #sheets = [new Sheet()]; // the one in use is the last
 
   /** @param {HTMLCanvasElement} canvas a square; the drawing has the CSS colour of its text */
   constructor(canvas) {
     super();
     this.#canvas = canvas;
-    this.#context = canvas.getContext("2d", { willReadFrequently: true });
+    this.#context = canvas.getContext("2d");
     canvas.addEventListener("pointerdown", (event) => this.#onPointerDown(event));
     canvas.addEventListener("pointermove", (event) => this.#onPointerMove(event));
     for (const end of ["pointerup", "pointercancel"])
@@ -41,8 +39,7 @@ export class Pad extends EventTarget {
   }
 
   get isBlank() {
-    const { ink, strokes } = this.#sheets.at(-1);
-    return !ink && !strokes.length;
+    return this.#sheet.isBlank;
   }
 
   get canUndo() {
@@ -58,24 +55,22 @@ export class Pad extends EventTarget {
 
   clear() {
     this.#lift();
-    if (!this.isBlank) this.#put(BLANK);
+    if (!this.isBlank) this.#put(new Sheet());
   }
 
-  /** Put a picture's ink on a new sheet. @param {CanvasImageSource} picture with `width` and `height` */
+  /** Put a picture on a new sheet. @param {CanvasImageSource} picture with `width` and `height` */
   show(picture) {
     this.#lift();
-    const scale = Math.min(1, this.#canvas.width / Math.max(picture.width, picture.height));
-    const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
-    const context = new OffscreenCanvas(width, height).getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(picture, 0, 0, width, height);
-    context.putImageData(inkOf(context.getImageData(0, 0, width, height)), 0, 0);
-    this.#put({ ink: context.canvas, strokes: [] });
+    this.#put(Sheet.of(picture));
   }
 
-  /** The drawing: its alpha is the ink. @returns {ImageData} */
-  read() {
-    return this.#context.getImageData(0, 0, this.#canvas.width, this.#canvas.height);
+  /** What is on the sheet. @returns {Promise<Blob>} */
+  file() {
+    return this.#sheet.file();
+  }
+
+  get #sheet() {
+    return this.#sheets.at(-1);
   }
 
   #onPointerDown(event) {
@@ -111,13 +106,12 @@ export class Pad extends EventTarget {
 
   #set(point) {
     this.isDown = true;
-    const { ink, strokes } = this.#sheets.at(-1);
-    this.#put({ ink, strokes: [...strokes, [point]] });
+    this.#put(this.#sheet.with(point));
   }
 
   #draw(points) {
     if (!this.isDown) return;
-    this.#sheets.at(-1).strokes.at(-1).push(...points);
+    this.#sheet.strokes.at(-1).push(...points);
     this.#changed();
   }
 
@@ -138,30 +132,6 @@ export class Pad extends EventTarget {
   }
 
   #render() {
-    const { width: side } = this.#canvas;
-    const { ink, strokes } = this.#sheets.at(-1);
-    const context = this.#context;
-    context.globalCompositeOperation = "source-over";
-    context.clearRect(0, 0, side, side);
-    if (ink) {
-      const scale = side / Math.max(ink.width, ink.height);
-      const [width, height] = [ink.width * scale, ink.height * scale];
-      context.imageSmoothingEnabled = false; // a pixel of the picture stays one
-      context.drawImage(ink, (side - width) / 2, (side - height) / 2, width, height);
-    }
-    context.lineCap = context.lineJoin = "round";
-    context.lineWidth = PEN * side;
-    for (const stroke of strokes) {
-      context.beginPath();
-      context.moveTo(stroke[0].x * side, stroke[0].y * side);
-      for (const [at, { x, y }] of stroke.entries()) {
-        const { x: nextX, y: nextY } = stroke[at + 1] ?? stroke[at]; // a curve from the middle of one piece to the next's
-        context.quadraticCurveTo(x * side, y * side, ((x + nextX) / 2) * side, ((y + nextY) / 2) * side);
-      }
-      context.stroke();
-    }
-    context.globalCompositeOperation = "source-in"; // all the ink in one colour
-    context.fillStyle = getComputedStyle(this.#canvas).color;
-    context.fillRect(0, 0, side, side);
+    this.#sheet.draw(this.#context, getComputedStyle(this.#canvas).color);
   }
 }

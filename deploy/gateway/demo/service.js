@@ -15,19 +15,18 @@ export class ServiceError extends Error {
 export class KeyError extends ServiceError {}
 
 /**
- * @param {Uint8Array} pixels 784 grey levels
+ * @param {Blob} picture a PNG or JPEG
  * @param {string} key an API key; empty for none
- * @returns {Promise<{prediction: number, confidence: number}>}
+ * @returns {Promise<{prediction: number, label?: string, confidence: number, probabilities: number[], pixels: number[]}>}
  * @throws {ServiceError}
  */
-export async function predict(pixels, key) {
-  const headers = { "Content-Type": "application/json" };
+export async function predict(picture, key) {
+  const headers = { "Content-Type": picture.type };
   if (!/^[\x21-\x7e]*$/.test(key)) throw wrong(key); // no header can carry it
   if (key) headers["x-api-key"] = key;
-  const body = JSON.stringify({ data: Array.from(pixels, (level) => level / 255) });
   let response;
   try {
-    response = await fetch("/predict", { method: "POST", headers, body, signal: AbortSignal.timeout(TIMEOUT) });
+    response = await fetch("/predict?details=true", { method: "POST", headers, body: picture, signal: AbortSignal.timeout(TIMEOUT) });
   } catch {
     throw new ServiceError("The service does not answer; it is asked again every two seconds.", 2);
   }
@@ -41,7 +40,7 @@ export async function predict(pixels, key) {
     throw new ServiceError("The service has no model ready just now; it is asked again every two seconds.", 2);
   if (!response.ok)
     throw new ServiceError(`The service refused the drawing: ${answer?.message ?? `status ${response.status}.`}`);
-  if (!Number.isInteger(answer?.prediction) || !Number.isFinite(answer?.confidence))
+  if (!Array.isArray(answer?.probabilities) || !Array.isArray(answer.pixels))
     throw new ServiceError("The service answered, but not with a prediction.");
   return answer;
 }
