@@ -229,8 +229,9 @@ def test_any_shape_is_answered(width: int, height: int) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 90, 255])
-def test_a_blank_page_is_answered_with_low_confidence(model: Runtime, level: int) -> None:
-    read = images.read(saved(Image.new("L", (100, 80), level)))
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
+def test_a_blank_page_is_answered_with_low_confidence(model: Runtime, level: int, mode: str) -> None:
+    read = images.read(saved(Image.new("L", (100, 80), level).convert(mode)))
     assert not read.any()
     assert model.probabilities(read[None]).max() < 0.2
 
