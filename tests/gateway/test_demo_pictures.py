@@ -142,7 +142,7 @@ def test_drawing_is_read_as_a_file_of_it_is(tab: DemoPage, gateway: Gateway, cha
         prediction, _ = tab.reading()
         content = tab.sheet.evaluate("canvas => canvas.toDataURL()").partition(",")[2]
         answer = posted(gateway, base64.b64decode(content))
-        assert np.abs(np.subtract(tab.seen(), answer["pixels"])).max() < 8
+        assert np.abs(np.subtract(tab.seen(), answer["pixels"])).mean() < 1
         assert prediction == answer["prediction"] == posted(gateway, drawn(strokes))["prediction"]
         tab.clear()
 
@@ -181,12 +181,12 @@ def test_photograph_of_a_phone_is_chosen_and_read(
         assert seen.size == (420, 560)
 
 
-@pytest.mark.parametrize("shape", [(560, 560, 3), (560, 560, 4), (900, 1200, 3)])
+@pytest.mark.parametrize("shape", [(560, 560, 4), (900, 1200, 3)])
 def test_nothing_is_too_large_to_be_sent(tab: DemoPage, sent: Callable[[], list[Sent]], shape: tuple[int, ...]) -> None:
     """Noise, which no format makes small."""
     tab.drop(saved(Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))))
     tab.reading()
-    tab.draw(STROKES[8])
+    tab.draw([[(50, 20), (50, 80)]])
     tab.reading()
     assert {file.media_type for file in sent()} == {"image/jpeg"}
     assert 20_000 < max(len(file.content) for file in sent()) < MAX_BODY
