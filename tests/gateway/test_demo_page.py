@@ -57,7 +57,7 @@ def test_other_models_have_as_many_bars_as_classes_and_their_name(tab: DemoPage)
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(open_page: OpenPage, scheme: str) -> None:
-    """Contrast, names, roles: axe-core's rules, among them those of WCAG 2.2 AA; on all that the page can show."""
+    """Contrast, names, roles: axe-core's rules, among them those of WCAG AA; on all that the page can show."""
     tab = open_page(color_scheme=scheme)
 
     def check() -> None:
@@ -78,6 +78,24 @@ def test_axe_finds_nothing(open_page: OpenPage, scheme: str) -> None:
     check()
     tab.page.set_viewport_size({"width": 360, "height": 740})
     check()
+
+
+def luminance(colour: str) -> float:
+    """Relative, as WCAG defines it, of a colour as `getComputedStyle` writes it."""
+    levels = [int(level) / 255 for level in re.findall(r"\d+", colour)[:3]]
+    linear = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_axe_does_not_judge_has_contrast(open_page: OpenPage, scheme: str) -> None:
+    """Words over the canvas, and a sign alone."""
+    page = open_page(color_scheme=scheme).page
+    for words, ground in [("#invitation", "#sheet"), ("#prediction", "html")]:
+        colour = page.locator(words).evaluate("element => getComputedStyle(element).color")
+        behind = page.locator(ground).evaluate("element => getComputedStyle(element).backgroundColor")
+        dark, light = sorted(map(luminance, (colour, behind)))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, words
 
 
 def test_colours_follow_the_system(open_page: OpenPage) -> None:
