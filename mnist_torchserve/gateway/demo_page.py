@@ -4,7 +4,7 @@ import base64
 import math
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -144,3 +144,6 @@ class DemoPage:
     def _note_request(self, request: Request) -> None:
         if not request.url.startswith(self._origin):
             self.complaints.append(f"request to {request.url}")
+
+
+OpenPage = Callable[..., DemoPage]  # in a tab of its own, with options of its context

@@ -3,14 +3,15 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser
 from mnist_torchserve.gateway import Gateway
-from mnist_torchserve.gateway.demo_page import DemoPage, chromium
 from tests.support import programs
-from tests.support.fixtures import OpenPage
+
+if TYPE_CHECKING:  # scripts/serve does not bring the browser's driver, and the other tests here do without
+    from playwright.sync_api import Browser
+    from mnist_torchserve.gateway.demo_page import DemoPage, OpenPage
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +35,22 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator["Browser"]:
+    from mnist_torchserve.gateway.demo_page import chromium
+
     programs.installed("chromium")
     with chromium() as browser:
         yield browser
 
 
 @pytest.fixture
-def open_page(browser: Browser, gateway: Gateway) -> Iterator[OpenPage]:
+def open_page(browser: "Browser", gateway: Gateway) -> Iterator["OpenPage"]:
     """Open the page in a tab of its own. It shall reach for no other origin, keep its policy, and break nowhere."""
+    from mnist_torchserve.gateway.demo_page import DemoPage
+
     opened = []
 
-    def open_(url: str | None = gateway.demo_url, **options: Any) -> DemoPage:
+    def open_(url: str | None = gateway.demo_url, **options: Any) -> "DemoPage":
         opened.append(browser.new_context(**options))
         pages.append(DemoPage(opened[-1], str(url)))
         return pages[-1]
@@ -58,6 +63,6 @@ def open_page(browser: Browser, gateway: Gateway) -> Iterator[OpenPage]:
 
 
 @pytest.fixture
-def tab(open_page: OpenPage) -> DemoPage:
+def tab(open_page: "OpenPage") -> "DemoPage":
     """The page as it opens for everybody."""
     return open_page()

@@ -1,8 +1,7 @@
 """Who draws on the page, with what, and how it goes back: mouse, finger and keyboard, in a real Chromium."""
 
 from playwright.sync_api import Page, Request, Route
-from mnist_torchserve.gateway.demo_page import STROKES, DemoPage
-from tests.support.fixtures import OpenPage
+from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, OpenPage
 
 
 def test_each_digit_drawn_with_the_mouse_is_read(tab: DemoPage) -> None:

