@@ -36,7 +36,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    from mnist_torchserve.gateway.demo_page import chromium
+    from mnist_torchserve.gateway.demo_page import chromium  # noqa: PLC0415 - as above
 
     programs.installed("chromium")
     with chromium() as browser:
@@ -46,7 +46,7 @@ def browser() -> Iterator["Browser"]:
 @pytest.fixture
 def open_page(browser: "Browser", gateway: Gateway) -> Iterator["OpenPage"]:
     """Open the page in a tab of its own. It shall reach for no other origin, keep its policy, and break nowhere."""
-    from mnist_torchserve.gateway.demo_page import DemoPage
+    from mnist_torchserve.gateway.demo_page import DemoPage  # noqa: PLC0415 - as above
 
     opened = []
 
