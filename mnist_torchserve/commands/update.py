@@ -17,8 +17,8 @@ def main() -> None:
     command_line("update", __doc__).parse_args()
     try:
         server = TorchServe()
-        running = server if server.process() is not None else server.standby()
-        update(TorchServe(models=running.models))
+        serving = server.standby() if server.standby().process() is not None else server
+        update(TorchServe(models=serving.models))
     except ServiceError as error:
         sys.exit(str(error))
     tell("The service has the new model.")
