@@ -52,10 +52,10 @@ def report(readings: list[Reading], count: int) -> str:
         [kind.name, f"{right:.1%}", f"{kind.want:.0%}", f"{surely_wrong:.1%}"] for kind, right, surely_wrong in readings
     ]
     return f"""{count} digits are read as pictures of each kind: {WRITTEN} of MNIST's validation digits, and others that
-are printed. A picture has 200×200 pixels unless its kind says otherwise. Where the light comes from, and what surrounds the
-page, is drawn at random for each picture ([`catalog.py`](../mnist_torchserve/training/kinds/catalog.py)). The seed was
-chosen before the reading was tuned. The number after a light or shadow is the share of the full light that it leaves.
-The number after a pencil is its grey level, on paper of 240:
+are printed. A picture has 200×200 pixels unless its kind says otherwise. Where the light comes from, and what surrounds
+the page, is drawn at random for each picture ([`catalog.py`](../mnist_torchserve/training/kinds/catalog.py)). The seed
+was chosen before the reading was tuned. The number after a light or shadow is the share of the full light that it
+leaves. The number after a pencil is its grey level, on paper of 240:
 
 {markdown.table(header, rows)}
 """
