@@ -1,7 +1,7 @@
 """Runs the network from pixels to probabilities, on ONNX Runtime on a CPU or on torch on a GPU.
 
-Both read their weights from the model's directory, where a `.mar` unpacks them: NAME.onnx, NAME.pt, or both. If there is
-only NAME.pt, the network could not be exported, and it runs on torch everywhere.
+Both read their weights from the model's directory, where a `.mar` unpacks them: NAME.onnx, NAME.pt, or both. If there
+is only NAME.pt, the network could not be exported, and it runs on torch everywhere.
 """
 
 import json

@@ -7,8 +7,8 @@ observation would cost more than the prediction. TorchServe's own histograms nee
 have fixed buckets. So a histogram here consists of counters, with the names and the label that Prometheus uses for
 histograms: `_bucket` with `le`, `_sum`, `_count`.
 
-For the JVM, metrics.yaml lists all of these metrics too, with their labels in the same order. Of TorchServe, this module
-knows only the format of a metric's line.
+For the JVM, metrics.yaml lists all of these metrics too, with their labels in the same order. This module depends on
+nothing of TorchServe but the format of a metric's line.
 """
 
 import atexit
