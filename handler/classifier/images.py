@@ -68,7 +68,7 @@ def _on_paper(light: Image.Image, opacity: Image.Image) -> Image.Image:
     least, most = map(int, opacity.getextrema())  # type: ignore[arg-type]  # numbers, since there is one band
     if most < _FAINTEST:
         return Image.new("L", light.size, 255)
-    if least == most:  # no drawing has a shape then, and an empty page shall not become a square
+    if least == most:  # there is no drawing, and an empty page must not become a square
         return light
     opacity = opacity.point([min(255, level * 255 // most) for level in range(256)])
     levels, solid = np.asarray(light), np.asarray(opacity) >= 128

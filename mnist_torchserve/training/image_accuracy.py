@@ -73,10 +73,10 @@ def report(measured: list[Accuracy], digits: int) -> str:
         lost = f"{max(0, measured[0].accuracy - accuracy) * 100:.2f} points"
         rows.append([*way, f"{accuracy:.2%}", lost, f"{confidence:.4f}"])
     today = datetime.now(UTC).date()
-    verdict = "No kind of file loses" if not missed(measured) else "Some kinds of file lose"
-    return f"""{digits:,} of MNIST's test digits were enlarged by bicubic interpolation and saved as files. {verdict}
-more than {MOST_LOST * 100:.1f} points compared with the accuracy on the digits' floats.
-Measured on {today} by `scripts/evaluate --images`:
+    verdict = "No kind loses" if not missed(measured) else "Some kinds lose"
+    return f"""{digits:,} test digits of MNIST were enlarged by bicubic interpolation and saved as files. {verdict} more
+than {MOST_LOST * 100:.1f} points compared with the accuracy on the digits' floats. Measured on {today} by
+`scripts/evaluate --images`:
 
 {markdown.table(header, rows)}
 """
