@@ -1,4 +1,4 @@
-"""TorchServe's hooks: a batch of requests in, a batch of responses out; classifier/ knows how.
+"""TorchServe's hooks: a batch of requests in, a batch of responses out. `classifier/` does the work.
 
 requests ── batch.read ──> pixels (N, 784) ── runtime ──> probabilities (N, K) ── Batch.responses ──> responses
 """
@@ -17,21 +17,21 @@ import classifier
 from classifier import batch, cache, compression, image_files, model, runtime, telemetry, transport
 from classifier.types import MAX_BODY, MAX_LARGE_BODY, PIXELS, SIDE, Refusal, Request, Response
 
-# TorchServe wants exactly one class here, so all others live in their own modules.
+# TorchServe expects exactly one class here, so all others are in their own modules.
 
 
 _WITHDRAWN = "withdrawn"
 
 
 class MnistHandler:
-    """A classifier of 28×28 images as a TorchServe handler; one instance lives in each worker process."""
+    """A classifier of 28×28 images as a TorchServe handler, with one instance in each worker process."""
 
     def initialize(self, context: Any) -> None:
-        """Load the model and run once, so that the first request finds everything warm.
+        """Load the model and run it once, so that everything is warm for the first request.
 
         Raises:
-            RuntimeError: a file of the archive is missing, broken or wrong, or another's code stands before the
-                archive's; TorchServe logs it and retries.
+            RuntimeError: a file of the archive is missing, broken or wrong, or other code hides the archive's.
+                TorchServe logs the error and retries.
         """
         _require_own_code()
         properties = context.system_properties
@@ -47,7 +47,7 @@ class MnistHandler:
         self._make_golden_prediction()
         self._description = self._describe(context)
         self._timeout = context.model_yaml_config["responseTimeout"]  # s
-        # TorchServe logs each batch at INFO, through a pipe and the JVM, to no reader.
+        # TorchServe logs each batch at INFO, through a pipe and the JVM, and nobody reads it.
         logging.getLogger().setLevel(logging.WARNING)
         self._cache = cache.ResponseCache(self._compute, settings.cache_size) if settings.cache_size else None
         self._reporter = None
@@ -60,16 +60,16 @@ class MnistHandler:
         """Respond to a batch.
 
         Args:
-            data: B requests; `body` holds a request's bytes, and is absent when the client sent a form. gRPC's clients
-                name it themselves: `data`, as TorchServe's own does, or `body`.
+            data: B requests. `body` holds a request's bytes, and is absent if the client sent a form. gRPC clients
+                choose the name: `data`, as TorchServe's own client does, or `body`.
             context: TorchServe's context of the batch, which takes the status of each response.
 
         Returns:
-            B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`; or what joins those of
-            several images in one request.
+            B JSON documents: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`, or a document that
+            joins these for a request with several images.
         """
-        # A client's own `describe` header is ignored, as is `explain`: no request can change what its neighbours in a
-        # batch get.
+        # A client's own `describe` and `explain` headers are ignored, so that no request can change what the others in
+        # its batch get.
         if len(data) == 1 and not data[0] and _is_from_management(context):
             responses = [Response(HTTPStatus.OK, self._describe_if_healthy())]
         else:
@@ -83,7 +83,7 @@ class MnistHandler:
         return [body for _, body in responses]
 
     def _respond(self, requests: Sequence[Request]) -> list[Response]:
-        """Respond to each request; where the batch as a whole fails, to each alone, so that the guilty one is found."""
+        """Respond to each request. If the batch fails as a whole, try each alone, so that only the faulty one fails."""
         try:
             return self._cache(requests) if self._cache else self._compute(requests)
         except Exception as error:
@@ -103,15 +103,15 @@ class MnistHandler:
         return read.responses(probabilities)
 
     def _describe_if_healthy(self) -> bytes:
-        """The description, which tells that the model works; TorchServe makes a 503 of the error.
+        """Return the description, which shows that the model works. TorchServe turns the error into a 503.
 
         Raises:
-            RuntimeError: the golden prediction is wrong, or who runs this node is about to end it, and has said so by a
-                file beside the model.
+            RuntimeError: the golden prediction is wrong, or a file next to the model says that this node is about to
+                end.
         """
         if (self._folder / _WITHDRAWN).exists():
             raise RuntimeError("This node is about to end: it answers what it gets, and wants no more.")
-        # TorchServe waits without end for a description, so a worker that hangs must end itself to be replaced.
+        # TorchServe waits forever for a description, so a worker that hangs must end itself to be replaced.
         faulthandler.dump_traceback_later(self._timeout, exit=True)
         try:
             self._make_golden_prediction()
@@ -120,10 +120,10 @@ class MnistHandler:
         return self._description
 
     def _make_golden_prediction(self) -> None:
-        """Read the golden example as for any client, but uncounted.
+        """Read the golden example like a client's request, but do not count it.
 
         Raises:
-            RuntimeError: the model says something else of it than the archive expects.
+            RuntimeError: the prediction is not the one that the archive expects.
         """
         pixels = batch.read([self._golden_request], self._model).pixels
         self._golden.check(self._runtime.probabilities(pixels))
@@ -163,10 +163,10 @@ class MnistHandler:
 
 
 def _require_own_code() -> None:
-    """Refuse to serve with code from elsewhere, lest an installed copy of it outlives a new archive.
+    """Refuse to serve with code from elsewhere: an installed copy would outlive a new archive.
 
     Raises:
-        RuntimeError: `classifier` does not lie beside this file.
+        RuntimeError: `classifier` is not next to this file.
     """
     found = Path(classifier.__file__).resolve().parent
     if found.parent != Path(__file__).resolve().parent:
@@ -176,12 +176,12 @@ def _require_own_code() -> None:
 
 
 def _is_from_management(context: Any) -> bool:
-    """Whether a batch of nothing asks for the description; to what comes by the inference API is added `explain`."""
+    """Whether an empty batch asks for the description. Requests to the inference API have the header `explain` too."""
     return context.get_request_header(0, "describe") == "True" and context.get_request_header(0, "explain") is None
 
 
 def _take(fields: Mapping[str, Any], context: Any, index: int) -> Request | Response:
-    """A request as TorchServe hands it over, or what it gets if that fails."""
+    """Return a request that TorchServe passed on, or the response to it if that fails."""
     try:
         return _request(fields, context, index)
     except Refusal as refusal:
@@ -191,7 +191,7 @@ def _take(fields: Mapping[str, Any], context: Any, index: int) -> Request | Resp
 
 
 def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
-    """A request's body, and its media type as TorchServe notes it beside the body; gRPC has none."""
+    """Return a request's body, and the media type that TorchServe notes for it. gRPC has none."""
     note = context.get_request_header(index, "body")
     media_type = note["content-type"] if isinstance(note, dict) else None
     details = fields.get("details") in (b"true", "true")  # of the query; the body, which comes behind, hides one there
@@ -199,24 +199,24 @@ def _request(fields: Mapping[str, Any], context: Any, index: int) -> Request:
         return Request(_decompressed(fields["body"], context, index), str(media_type), details)
     # TorchServe gives every request of REST the header `explain`.
     if context.get_request_header(index, "explain") is None:
-        # Without these words TorchServe breaks off a StreamPredictions, and the worker with it.
+        # Without this header TorchServe breaks off a StreamPredictions and ends the worker.
         context.set_response_header(index, "ts_stream_next", "false")
         if body := fields.get("body") or fields.get("data"):
             return Request(body, "")
     if media_type is not None:
         return Request(_decompressed(fields["body"], context, index), "", details)
-    if not fields:  # a form without anything in it
+    if not fields:  # an empty form
         return Request(b"", "")
-    # A form has no body; and a client's header named `body` hides the note, to that client's own cost.
+    # A form has no body. A client's header named `body` hides the note, and affects only that client.
     return Request(b"", "a form" if note is None else "a request with a header named body")
 
 
 def _decompressed(body: bytes, context: Any, index: int) -> bytes:
-    """A body without the compression that its headers tell, if they do."""
+    """Decompress a body if its headers name a compression."""
     if not body.startswith(compression.MARKS):
         return body
     headers = {name.lower(): value for name, value in context.get_all_request_header(index).items() if value}
-    # The gateway marks what comes by the route of one image; the work of several it bounds by a route of their own.
+    # The gateway marks requests on the route of one image. Several images have a route of their own, which bounds work.
     most = MAX_BODY if "x-one-image" in headers else MAX_LARGE_BODY
     encoding = str(headers.get("content-encoding", "identity"))
     return body if encoding == "identity" else compression.decompress(body, encoding, most)

@@ -1,4 +1,4 @@
-"""The classifier: bodies of requests in, digits with their confidences out. Travels whole in the archive.
+"""The classifier: bodies of requests in, digits with their confidences out. The archive contains all of it.
 
 request ── batch.read ──> pixels (n, 784) ── runtime ──> probabilities (n, 10) ── Batch.responses ──> response
               │
@@ -6,6 +6,6 @@ request ── batch.read ──> pixels (n, 784) ── runtime ──> probabi
               ├── payload: one image, as JSON, as bytes, or as a picture (images)
               └── protocols: several images, as KServe's v1 or v2
 
-Every image of every request is one row of the batch. What cannot be read is a `Refusal` in the place of its prediction,
-to the end, where the request's own protocol writes both.
+Every image of every request is one row of the batch. An image that cannot be read has a `Refusal` instead of a
+prediction. The request's protocol writes both into the response.
 """

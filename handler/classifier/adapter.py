@@ -1,4 +1,4 @@
-"""Anybody's classifier between our pixels and our probabilities: how its input looks, and what its output means."""
+"""Runs any classifier on our pixels to get our probabilities: which input it takes, and what its output means."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Meaning = Literal["logits", "log-probabilities", "probabilities"]
 
 @dataclass(frozen=True)
 class Interface:
-    """What a network takes and gives."""
+    """What a network takes and returns."""
 
     shape: tuple[int, ...]  # of one image: (784,), (28, 28) or (1, 28, 28)
     meaning: Meaning
@@ -28,8 +28,8 @@ class Adapter(nn.Module):
     """From pixels (B, 784) in 0..1 to probabilities (B, K).
 
     Args:
-        network: takes (B, *shape), gives (B, K), or a tuple of which that is the first.
-        interface: what it takes and gives.
+        network: takes (B, *shape) and returns (B, K), or a tuple that begins with it.
+        interface: what the network takes and returns.
     """
 
     def __init__(self, network: nn.Module, interface: Interface) -> None:
@@ -59,4 +59,4 @@ class Adapter(nn.Module):
         """Images (B, *shape) to the network's own output (B, K)."""
         found: Tensor | Sequence[Any] = self.network(images)
         output: Tensor = found[0] if self.interface.in_tuple else found  # type: ignore[assignment]
-        return output.reshape(images.shape[0], -1)  # some drop the first dimension where it is 1
+        return output.reshape(images.shape[0], -1)  # some networks drop the first dimension if it is 1

@@ -1,8 +1,8 @@
-"""A batch of requests on its way: read into pixels, and answered from what the model says of them. Knows no TorchServe.
+"""Reads a batch of requests into pixels, and answers it with the model's probabilities. Does not depend on TorchServe.
 
 requests (n) ── read ──> pixels (n + m, 784), refusals by row ── runtime ──> probabilities ── responses ──> (n)
 
-Which reader takes a request is decided once, by its media type and, if it is JSON, the key at the top:
+The media type of a request and, for JSON, the key at the top decide which reader takes it:
 
     application/json, none   `data`: payload; else `instances`: protocols.v1; else `inputs`: protocols.v2
     application/octet-stream 784 or 3,136 bytes: payload; else JSON with `inputs` and binary tensors: protocols.v2
@@ -11,9 +11,9 @@ Which reader takes a request is decided once, by its media type and, if it is JS
 
 A body of more than 64 KiB may hold several images, never one (413).
 
-A request's first image has the row of the request, its others follow behind the rows of all requests.
+A request's first image has the row of the request. Its other images follow after the rows of all requests.
 
-No request harms another: whatever is raised in reading one, or in writing its response, ends in that response.
+No request affects another: an error while reading one, or while writing its response, only changes that response.
 """
 
 import logging
@@ -43,7 +43,7 @@ from .types import (
 )
 
 _HERE = str(Path(__file__).parent)
-# Under which names at the top a document has several images, by media type; the same as for a body of any size.
+# The names at the top under which a document has several images, by media type. They hold for a body of any size.
 _SEVERAL = {
     "application/json": ("instances", "inputs"),
     "": ("instances", "inputs"),
@@ -62,14 +62,14 @@ class Batch(NamedTuple):
     """A batch of n requests with n + m images."""
 
     size: int  # n
-    pixels: Pixels  # (n + m, 784); the row of a refusal is zeros, so that it cannot reach its neighbours
+    pixels: Pixels  # (n + m, 784); the row of a refusal is zeros, so that it cannot affect the others
     refusals: dict[int, Refusal]  # by row
     groups: dict[int, Group]  # by request
-    detailed: frozenset[int]  # the requests of one image that want to know more
+    detailed: frozenset[int]  # the requests of one image that ask for details
     model: Model
 
     def responses(self, probabilities: Probabilities) -> list[Response]:
-        """What the requests get, given the model's probabilities (n + m, K)."""
+        """Return the responses for the model's probabilities (n + m, K)."""
         outcomes: list[Outcome] = [*predictions(probabilities, self.model.labels)]
         for row, refusal in self.refusals.items():
             outcomes[row] = refusal
@@ -93,8 +93,8 @@ def read(requests: Sequence[Request], model: Model) -> Batch:
     """Decode and validate a batch.
 
     Args:
-        requests: n of them.
-        model: what V2's answers, and details, call the model.
+        requests: n requests.
+        model: names the model in V2's answers and in details.
     """
     pixels = np.empty((len(requests), PIXELS), np.float32)
     refusals: dict[int, Refusal] = {}
@@ -122,13 +122,13 @@ def read(requests: Sequence[Request], model: Model) -> Batch:
 
 
 def failure(error: Exception) -> Response:
-    """What a request gets whose reading or writing has failed for a reason that is ours."""
+    """Return the response to a request that failed through a fault of ours."""
     refusal = _internal(error)
     return Response(refusal.status, refusal.encode())
 
 
 def _internal(error: Exception) -> Refusal:
-    # Where it happened in our code, and not what it says, as that may be a client's text.
+    # Log where in our code it happened, but not the message, which may contain a client's text.
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if _HERE in frame.filename]
     place = f"{ours[-1].filename}:{ours[-1].lineno}" if ours else "an unknown place"
     logging.error("A request failed: %s at %s", type(error).__name__, place)
@@ -138,13 +138,13 @@ def _internal(error: Exception) -> Refusal:
 
 
 def _advised(refusal: Refusal, body: bytes) -> Refusal:
-    """A refusal that says, where a picture is in the body, how to send it."""
+    """Return the refusal. If there is a picture in the body, it also says how to send one."""
     advice = image_files.advice(body)
     return Refusal(refusal.reason, f"{refusal} {advice}") if advice and advice not in str(refusal) else refusal
 
 
 def _groups(several: dict[int, Images], end: int) -> dict[int, Group]:
-    """Give the images of each request their rows; those behind the first begin at `end`."""
+    """Assign rows to the images of each request. Those after the first begin at `end`."""
     groups = {}
     for index, found in several.items():
         rows = [index, *range(end, end := end + len(found.pixels) - 1)]
@@ -164,7 +164,7 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
     if len(body) > MAX_BODY and media_type in (*_SEVERAL, *image_files.MEDIA_TYPES):
         return _read_large(bytes(body), media_type, model)
     if media_type in ("application/json", ""):
-        # gRPC has no media types, but a picture tells by itself what it is.
+        # gRPC has no media types, but the first bytes of a picture show what it is.
         if not media_type and image_files.is_image(body):
             row[:] = images.READERS[model.pictures](body)
             return None
@@ -187,17 +187,17 @@ def _read(request: Request, row: Pixels, model: Model) -> Images | None:
 
 
 def _read_large(body: bytes, media_type: str, model: Model) -> Images:
-    """Several images, which alone may be that large.
+    """Read several images: a body of one image may not be this large.
 
     Raises:
-        Refusal: it is one image, or none.
+        Refusal: the body has one image, or none.
     """
     names = _SEVERAL.get(media_type, ())
     text = b""
     if names:
         with suppress(Refusal):  # bytes of another kind
             text = json_document.in_utf8(body)
-    if any(b'"%b"' % name.encode() in text for name in names):  # else it is not worth its decoding
+    if any(b'"%b"' % name.encode() in text for name in names):  # otherwise decoding is a waste of time
         document = json_document.decode(text)
         match document.first_of("data", *names):
             case "instances":
@@ -223,7 +223,7 @@ def _read_document(document: Document, row: Pixels, model: Model) -> Images | No
 
 
 def _binary_tensors(body: bytes) -> Document | None:
-    """A body as V2's JSON with binary tensors behind it; None if it is none."""
+    """Return a body as V2's JSON followed by binary tensors, or None if it is not that."""
     try:
         document = json_document.decode(body)
     except Refusal:

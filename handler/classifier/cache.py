@@ -1,4 +1,4 @@
-"""Responses to requests that have come before. Knows no TorchServe."""
+"""Remembers responses to repeated requests. Does not depend on TorchServe."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -11,11 +11,11 @@ Respond = Callable[[Sequence[Request]], list[Response]]
 
 
 class ResponseCache:
-    """What responds to requests as another one does, remembers its good responses, and asks it only for the rest.
+    """Responds as `respond` does, remembers its good responses, and calls it only for new requests.
 
     Args:
         respond: responds to a batch of requests.
-        size: responses to remember, some 200 bytes each, or 4 KiB with details; the one used longest ago goes first.
+        size: responses to remember, some 200 bytes each, or 4 KiB with details. The least recently used one goes first.
     """
 
     def __init__(self, respond: Respond, size: int) -> None:

@@ -1,25 +1,25 @@
-"""A compressed body, decompressed no further than to a limit. Knows no TorchServe."""
+"""Decompresses a body up to a limit. Does not depend on TorchServe."""
 
 import zlib
 
 from .types import Refusal
 
-MARKS = (b"\x1f\x8b", b"\x78")  # as gzip and zlib begin; no JSON does, and no picture
+MARKS = (b"\x1f\x8b", b"\x78")  # the first bytes of gzip and zlib; no JSON and no picture begins with them
 ENCODINGS = ("gzip", "deflate")
 
-_EITHER = 47  # of zlib's `wbits`: gzip or zlib, whichever it is
+_EITHER = 47  # zlib's `wbits`: accept gzip and zlib
 
 
 def decompress(body: bytes, encoding: str, most: int) -> bytes:
-    """A body as it was before it was compressed.
+    """Decompress a body.
 
     Args:
         body: one gzip or zlib stream.
         encoding: what the header `Content-Encoding` calls it.
-        most: bytes that it may have; not much more are ever made of it.
+        most: bytes that it may have. Hardly more than that are ever decompressed.
 
     Raises:
-        Refusal: it is compressed in another way, damaged, or too large.
+        Refusal: the body is compressed in another way, damaged, or too large.
     """
     if encoding.strip().lower() not in ENCODINGS:
         raise Refusal(

@@ -1,9 +1,10 @@
-"""What stands on a sheet of paper, whatever light falls on it and whatever lies around it. Knows no TorchServe.
+"""Finds the ink on a sheet of paper, in any light and whatever is around the sheet. Does not depend on TorchServe.
 
-The paper is what water reaches that comes in from all sides of the picture, as low as it can: it flows along a shadow,
-down a slope of light, over a frame or a table. Dark ink within is a basin: water fills it up to the paper beside it,
-and the depth of that water is the ink. Light ink is a basin in the picture's negative. Mathematical morphology calls
-this a reconstruction by erosion: Vincent, IEEE Transactions on Image Processing 2(2), 1993.
+Water comes in from all sides of the picture and sinks as low as it can. What it reaches is the paper: the water flows
+along a shadow, down a gradient of light, over a frame or a table. Dark ink is a basin in the paper. Water fills it up
+to the level of the paper next to it, and the depth of that water is the ink. Light ink is a basin in the picture's
+negative. In mathematical morphology, this is a reconstruction by erosion: Vincent, IEEE Transactions on Image
+Processing 2(2), 1993.
 """
 
 from typing import Any, NamedTuple
@@ -11,20 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Levels = NDArray[np.int16]  # (rows, columns), or a stack of such; 0 to 255
+Levels = NDArray[np.int16]  # (rows, columns), or a stack of these; 0 to 255
 Mask = NDArray[np.bool_]  # (rows, columns)
 
-_CELLS = 72  # the longest side of the grid that is flooded; each of its cells is a block of pixels
-_DARKNESS = 32  # grey levels, below which dark paper differs by its noise alone
+_CELLS = 72  # the longest side of the flooded grid; each cell is a block of pixels
+_DARKNESS = 32  # grey levels; below that, dark paper differs only by its noise
 _NOISE = 0.04  # of the paper's level
-_INK = 0.4  # of the strongest ink: what is surely some
-_SMALLEST = 0.08  # of the picture's longer side: what is smaller is a speck
-_LEAST_CONTRAST = 0.15  # of the greatest within the picture
-_STROKE = 16  # a stroke that reaches the picture's edge covers less than such a part of it
+_INK = 0.4  # of the strongest ink; what is stronger is surely ink
+_SMALLEST = 0.08  # of the picture's longer side; anything smaller is a speck
+_LEAST_CONTRAST = 0.15  # of the picture's greatest contrast
+_STROKE = 16  # a stroke that reaches the picture's edge covers less than 1/16 of it
 
 
 class _Found(NamedTuple):
-    """What may be the ink: basins of a picture, or of its negative."""
+    """Possible ink: basins of a picture, or of its negative."""
 
     is_light: bool
     cells: Levels
@@ -38,12 +39,12 @@ class _Found(NamedTuple):
 
     @property
     def area(self) -> int:
-        """Of its box."""
+        """Cells in the box."""
         return self.mask[self.box].size
 
     @property
     def contrast(self) -> float:
-        """Of ink to paper, as the logarithm of a ratio: under less light it is the same."""
+        """The contrast of ink to paper, as the logarithm of a ratio, which does not depend on the light."""
         ink, paper = (np.median(levels[self.mask]) for levels in (self.cells, self.water))
         if self.is_light:
             ink, paper = 255 - ink, 255 - paper
@@ -51,20 +52,20 @@ class _Found(NamedTuple):
 
 
 def ink(pixels: NDArray[np.uint8], blank: int) -> NDArray[np.uint8] | None:
-    """Ink on black; None if there is no basin of more than `blank` grey levels, or none that is large enough."""
+    """Return ink on black, or None if no basin is deeper than `blank` grey levels and large enough."""
     size = -(-max(pixels.shape) // _CELLS)
     both = np.stack([pixels, 255 - pixels])
-    # The darkest pixel of each block: no part of an edge, and no noise, is then below the paper.
+    # The darkest pixel of each block, so that no part of an edge and no noise is below the paper.
     cells = _blocks(both, size, np.minimum).astype(np.int16)
     water = _flood(cells, _shore(cells))
     found = [_basins(bool(turned), cells[turned], water[turned], blank) for turned in (0, 1)]
     chosen = _choose([each for each in found if each is not None])
     if chosen is None:
         return None
-    # Twice, since water that stands at the level of a shadow hides faint ink in the light.
+    # Twice, since water at the level of a shadow hides faint ink in the light.
     paper = np.maximum(chosen.water, _bridged(chosen.cells, chosen.mask))
     paper = np.maximum(paper, _bridged(chosen.cells, _is_ink(chosen.cells, paper, chosen.is_light, _INK / 2)))
-    low = _spread(_spread(paper, np.minimum), np.minimum)  # so that no edge of a shadow is ink
+    low = _spread(_spread(paper, np.minimum), np.minimum)  # so that the edge of a shadow is not ink
     rows, columns = pixels.shape
     whole = np.repeat(np.repeat(low, size, 0), size, 1)[:rows, :columns]
     strength = np.maximum(_strength(both[int(chosen.is_light)], whole, chosen.is_light) - _NOISE, 0)
@@ -79,7 +80,7 @@ def _basins(is_light: bool, cells: Levels, water: Levels, blank: int) -> _Found 
 
 
 def _choose(found: list[_Found]) -> _Found | None:
-    """Dark ink or light: what is around the other, as a digit is around its loops; but not a page around a digit."""
+    """Choose dark or light ink: the outer one, as a digit surrounds its loops, unless it is a page around a digit."""
     strongest = max((each.contrast for each in found), default=0)
     found = sorted((each for each in found if each.contrast > 0.3 * strongest), key=lambda each: -each.area)
     if len(found) < 2:
@@ -100,14 +101,14 @@ def _is_ink(cells: Levels, paper: Levels, is_light: bool, least: float) -> Mask:
 
 
 def _strength(levels: NDArray[np.integer], paper: Levels, is_light: bool) -> NDArray[np.float32]:
-    """How far levels are below the paper, as a share of the light that the paper throws back."""
+    """Return how far levels are below the paper, as a share of the light that the paper reflects."""
     light = 255 - paper if is_light else paper
     strength: NDArray[np.float32] = np.maximum(paper - levels, 0) / (light + np.float32(_DARKNESS))
     return strength
 
 
 def _bridged(cells: Levels, mask: Mask) -> Levels:
-    """Cells, those of ink and their neighbours as light as the lightest beside."""
+    """Return the cells, with those of ink and their neighbours as light as the lightest cell next to them."""
     paper = np.where(_spread(mask, np.logical_or), np.int16(-1), cells)
     while (gap := paper < 0).any() and not gap.all():
         paper = np.where(gap, _spread(paper, np.maximum), paper)
@@ -115,7 +116,7 @@ def _bridged(cells: Levels, mask: Mask) -> Levels:
 
 
 def _shore(cells: Levels) -> Levels:
-    """Where the water comes in: the outermost cells, strokes bridged that end there; 255 within."""
+    """Return where the water comes in: the outermost cells, without the strokes that end there. Inside it is 255."""
     half = max(cells.shape) // _STROKE
     shore = np.full_like(cells, 255)
     for turned, edge in ((cells, shore), (cells.swapaxes(1, 2), shore.swapaxes(1, 2))):
@@ -127,7 +128,7 @@ def _shore(cells: Levels) -> Levels:
 
 
 def _flood(cells: Levels, start: Levels) -> Levels:
-    """Lower the water from `start` until it stands: on each cell as high as the lowest way out makes it."""
+    """Lower the water from `start` until it rests: on each cell as high as the lowest way out requires."""
     if max(cells.shape) > 12:
         coarse = _flood(_blocks(cells, 2, np.maximum), _blocks(start, 2, np.maximum))
         *_, rows, columns = cells.shape
@@ -142,7 +143,7 @@ def _flood(cells: Levels, start: Levels) -> Levels:
 
 
 def _blocks(levels: NDArray[Any], size: int, extreme: np.ufunc) -> NDArray[Any]:
-    """The extreme of each block of size × size."""
+    """Return the extreme of each block of size × size."""
     *_, rows, columns = levels.shape
     levels = np.pad(levels, [(0, 0), (0, -rows % size), (0, -columns % size)], mode="edge")
     levels = extreme.reduce([levels[:, start::size] for start in range(size)])
@@ -151,7 +152,7 @@ def _blocks(levels: NDArray[Any], size: int, extreme: np.ufunc) -> NDArray[Any]:
 
 
 def _spread(levels: NDArray[Any], extreme: np.ufunc) -> NDArray[Any]:
-    """Each cell as the extreme of itself and its four neighbours."""
+    """Return each cell as the extreme of itself and its four neighbours."""
     spread = levels.copy()
     extreme(spread[..., 1:, :], levels[..., :-1, :], out=spread[..., 1:, :])
     extreme(spread[..., :-1, :], levels[..., 1:, :], out=spread[..., :-1, :])

@@ -1,4 +1,4 @@
-"""The bytes of a PNG, JPEG or WebP -> a picture, upright; all else is refused by its name. Knows no TorchServe."""
+"""Turns a PNG, JPEG or WebP into an upright picture, and refuses other files by name. Does not depend on TorchServe."""
 
 import io
 import re
@@ -10,12 +10,12 @@ from contextlib import suppress
 from PIL import Image, ImageOps, UnidentifiedImageError
 from .types import Body, Refusal
 
-MEDIA_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")  # the third is no official name, and often used
+MEDIA_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")  # the third is unofficial, but often used
 MAX_PIXELS = 1 << 19  # 800 × 600 and some: a worker decodes them in 5 to 7 ms
-MAX_SIDE = 4096  # pixels; each row costs by itself, so that a picture of one column would take 50 ms
-# What else a file may hold, by its marker, so that none takes longer than a photograph. A few bytes of each can take a
-# millisecond: a scan of a progressive JPEG, of which 10 are usual, is a pass over all pixels; compressed text of a PNG
-# unpacks to a megabyte; and each segment of a JPEG, each piece of text costs by itself.
+MAX_SIDE = 4096  # pixels; each row has a cost of its own: a picture of one column would take 50 ms
+# How many other parts a file may have, by their marker, so that no file takes longer than a photograph. A few bytes of
+# each can take a millisecond: a scan of a progressive JPEG, which usually has 10, is a pass over all pixels; compressed
+# text of a PNG unpacks to a megabyte; and each segment of a JPEG and each piece of text has a cost of its own.
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _WEBP = re.compile(rb"RIFF....WEBP", re.DOTALL)
 _MOST = {
@@ -28,7 +28,7 @@ HOW_TO_SEND = (
     "Send the picture's own bytes as the body, with the header `Content-Type: image/png` (or image/jpeg, image/webp): "
     "curl --data-binary @digit.png -H 'Content-Type: image/png'."
 )
-# A picture within text: a data URL, or the base64 of a PNG, JPEG, WebP or GIF, whose slash JSON may escape.
+# A picture in text: a data URL, or the base64 of a PNG, JPEG, WebP or GIF. JSON may escape its slash.
 _ENCODED = re.compile(rb"data:image|[\"\s](iVBORw0KGgo|\\?/9j\\?/|UklGR|R0lGOD)|^(iVBORw0KGgo|/9j/|UklGR|R0lGOD)")
 
 # Other files that people send as pictures, by their first bytes, and what to do with them.
@@ -56,7 +56,7 @@ def is_image(body: Body) -> bool:
 
 
 def other_kind(body: Body) -> Refusal | None:
-    """The refusal of a file of another kind, known by its first bytes: what it is, and what to convert it to."""
+    """Return the refusal of another kind of file, found by its first bytes. It says what to convert the file to."""
     start = bytes(body[:512])
     for signature, (name, advice) in _OTHERS.items():
         if signature.match(start):
@@ -65,7 +65,7 @@ def other_kind(body: Body) -> Refusal | None:
 
 
 def advice(body: bytes) -> str:
-    """What to do with a body that was to be read as something else; empty if there is no picture in it."""
+    """Return what to do with a body that was read as something else, or "" if it contains no picture."""
     other = other_kind(body)
     if other is not None:
         return str(other)
@@ -73,11 +73,11 @@ def advice(body: bytes) -> str:
 
 
 def open_image(body: Body) -> Image.Image:
-    """Decode a file, known by its first bytes, and turn it upright as its EXIF says.
+    """Decode a file by its first bytes, and turn the picture upright as its EXIF says.
 
     Raises:
-        Refusal: malformed, as no PNG, JPEG or WebP, or a damaged one; or an image in which no digit will be looked for:
-            an animation, more than `MAX_PIXELS`, or other things that would take long.
+        Refusal: the file is not a PNG, JPEG or WebP, or is damaged; or it is an image that the service does not read:
+            an animation, one of more than `MAX_PIXELS`, or one that would take long.
     """
     body = bytes(body)
     limits = next((limits for signature, limits in _MOST.items() if body.startswith(signature)), {})
@@ -86,9 +86,9 @@ def open_image(body: Body) -> Image.Image:
     if other := other_kind(body):
         raise other
     if _WEBP.match(body):
-        _require_size(*_webp_size(body))  # Pillow makes room for all of it before it tells
+        _require_size(*_webp_size(body))  # Pillow allocates memory for all of it before it tells the size
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about damage that Pillow can read over
+        warnings.simplefilter("ignore")  # about damage that Pillow can ignore
         picture = _decode(body)
         if isinstance(picture, Exception):
             bare = _decode(_without_side_chunks(body)) if body.startswith(_PNG) else picture
@@ -97,19 +97,19 @@ def open_image(body: Body) -> Image.Image:
             picture = bare
         if picture.format == "PNG":
             _scale_transparent_colour(picture, bits=body[24])
-        with suppress(Exception):  # a remark that cannot be read turns nothing
+        with suppress(Exception):  # without readable EXIF, the picture is not turned
             return ImageOps.exif_transpose(picture)
         return picture
 
 
 def _decode(body: bytes) -> Image.Image | Exception:
-    """The picture in a file, or what Pillow finds wrong with it."""
-    # Only Pillow is asked within `try`: what is wrong there is the file, and not our code.
+    """Return the picture in a file, or the error that Pillow raises."""
+    # Each `try` calls only Pillow, so that an error comes from the file and not from our code.
     try:
         picture = Image.open(io.BytesIO(body), formats=("PNG", "JPEG", "WEBP"))
-    except Exception as error:  # damage shows in every way
+    except Exception as error:  # damage can raise any error
         return error
-    _require_size(*picture.size)  # its header is known; nothing is decoded yet
+    _require_size(*picture.size)  # only its header has been read so far
     if picture.format != "JPEG" and getattr(picture, "is_animated", False):
         raise Refusal("image", "Expected one picture, got an animation. Send one frame of it.")
     try:
@@ -120,7 +120,7 @@ def _decode(body: bytes) -> Image.Image | Exception:
 
 
 def _without_side_chunks(body: bytes) -> bytes:
-    """A PNG with nothing but what makes its pixels; damage to the rest spoils none of them."""
+    """Return a PNG with only the chunks that make its pixels. Damage to the other chunks spoils no pixel."""
     pieces, at = [_PNG], len(_PNG)
     while at + 12 <= len(body):
         length, kind = struct.unpack_from(">I4s", body, at)
@@ -134,7 +134,7 @@ def _without_side_chunks(body: bytes) -> bytes:
 
 
 def _scale_transparent_colour(picture: Image.Image, bits: int) -> None:
-    """A colour that counts as transparent, from the file's bits to those of Pillow's pixels."""
+    """Convert the colour that counts as transparent from the file's bits to those of Pillow's pixels."""
     clear = picture.info.get("transparency")
     if isinstance(clear, tuple) and bits == 16:
         picture.info["transparency"] = tuple(level >> 8 for level in clear)
@@ -143,7 +143,7 @@ def _scale_transparent_colour(picture: Image.Image, bits: int) -> None:
 
 
 def _webp_size(body: bytes) -> tuple[int, int]:
-    """Width and height of a WebP, (0, 0) if its header is cut short: https://www.rfc-editor.org/rfc/rfc9649."""
+    """Return the width and height of a WebP, or (0, 0) if its header is cut short: https://www.rfc-editor.org/rfc/rfc9649."""
     if len(body) < 30:
         return 0, 0
     match body[12:16]:

@@ -1,6 +1,6 @@
-"""A PNG, JPEG or WebP -> (784,) float32 in 0..1, by one of `READERS`. Knows no TorchServe.
+"""A PNG, JPEG or WebP -> (784,) float32 in 0..1, by one of `READERS`. Does not depend on TorchServe.
 
-`plain` takes the whole picture, in grey, scaled to 28×28. `mnist` makes a digit as MNIST's were made:
+`plain` scales the whole picture, in grey, to 28×28. `mnist` makes a digit as MNIST's digits were made:
 
 bytes ── open_image ──> picture ── grey ──> grey levels ── ink ──> ink on black ── fit ──> 20×20 ── centre ──> 28×28
 
@@ -22,17 +22,17 @@ from .types import PIXELS, SIDE, Body
 
 BOX = 20  # pixels, the longer side of a digit
 _CENTRE = 14  # the pixel, from 0, in which every digit of MNIST has its centre of mass
-_SHEET = 0.5  # the share of a picture, and of its edge, that a sheet of paper covers, and a drawing on nothing does not
-_FAINTEST = 8  # of 255: what is more transparent is nothing
+_SHEET = 0.5  # a sheet of paper covers at least this share of a picture and of its edge; a drawing does not
+_FAINTEST = 8  # of 255; less opaque pixels count as nothing
 
 
 def read(body: Body) -> NDArray[np.float32]:
-    """The digit in an image file as MNIST would show it, (784,) in 0..1, ink 1 on paper 0.
+    """Return the digit in an image file as MNIST would show it: (784,) in 0..1, ink 1 on paper 0.
 
-    A page without ink is all zeros, to which the model answers with a confidence near 0.
+    A page without ink is all zeros. The model's confidence for it is near 0.
 
     Raises:
-        Refusal: as `open_image` does.
+        Refusal: as in `open_image`.
     """
     levels = grey(open_image(body))
     if levels.size == (SIDE, SIDE) and is_normal(written := ink_on_flat(levels)):
@@ -42,13 +42,13 @@ def read(body: Body) -> NDArray[np.float32]:
 
 
 def read_plain(body: Body) -> NDArray[np.float32]:
-    """The whole picture in an image file, (784,) in 0..1, black 0 and white 1; raises what `read` raises."""
+    """Return the whole picture in an image file: (784,) in 0..1, black 0, white 1. Raises what `read` raises."""
     return _floats(grey(open_image(body)).resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
 def grey(picture: Image.Image) -> Image.Image:
-    """Any picture as 8 bits of grey (mode L), by the luma of ITU-R BT.601; transparency becomes paper."""
-    if picture.mode.startswith("I"):  # 16 bits, of which Pillow's own conversion keeps the lower ones
+    """Convert any picture to 8 bits of grey (mode L), by the luma of ITU-R BT.601. Transparency becomes paper."""
+    if picture.mode.startswith("I"):  # 16 bits; Pillow's own conversion would keep the lower ones
         levels = np.asarray(picture)
         light = Image.fromarray((levels >> 8).astype(np.uint8))
         clear = picture.info.get("transparency")
@@ -59,16 +59,16 @@ def grey(picture: Image.Image) -> Image.Image:
 
 
 def _on_paper(light: Image.Image, opacity: Image.Image) -> Image.Image:
-    """Put what is partly transparent on paper.
+    """Put a partly transparent picture on paper.
 
-    A sheet with something written on it gets more of its own paper, the median of what can be seen. All else is a
-    drawing on nothing: its paper is black or white, whichever is farther from its ink, and however faint the pen, its
-    strongest stroke is opaque.
+    On a sheet of paper, the transparent parts get the tone of the paper: the median of the visible parts. Anything else
+    is a drawing on nothing. Its paper becomes black or white, whichever is farther from the ink, and its strongest
+    stroke becomes opaque, however faint the pen.
     """
     least, most = map(int, opacity.getextrema())  # type: ignore[arg-type]  # numbers, since there is one band
     if most < _FAINTEST:
         return Image.new("L", light.size, 255)
-    if least == most:  # no drawing has a shape then, and an empty page shall not become a square
+    if least == most:  # there is no drawing, and an empty page must not become a square
         return light
     opacity = opacity.point([min(255, level * 255 // most) for level in range(256)])
     levels, solid = np.asarray(light), np.asarray(opacity) >= 128
@@ -85,7 +85,7 @@ def _on_paper(light: Image.Image, opacity: Image.Image) -> Image.Image:
 
 
 def is_normal(written: Image.Image) -> bool:
-    """Whether ink on 28×28 lies as in MNIST already: the box 20 long, the centre of mass in place."""
+    """Whether ink on 28×28 already has MNIST's size and place: the box 20 long, the centre of mass in the middle."""
     box = written.getbbox()
     if box is None:
         return False
@@ -94,7 +94,7 @@ def is_normal(written: Image.Image) -> bool:
 
 
 def fit(written: Image.Image, box: Box) -> Image.Image:
-    """Cut the box of ink out and scale it, anti-aliased, to 20 pixels on its longer side; its strongest becomes 255."""
+    """Cut out the box of ink and scale it, anti-aliased, to 20 pixels on its longer side. The strongest becomes 255."""
     left, top, right, bottom = box
     scale = BOX / max(right - left, bottom - top)
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
@@ -104,14 +104,14 @@ def fit(written: Image.Image, box: Box) -> Image.Image:
 
 
 def centre(digit: Image.Image) -> Image.Image:
-    """Move a digit of at most 20×20, as a whole, to where its centre of mass is in the middle of 28×28."""
+    """Place a digit of at most 20×20 so that its centre of mass is in the middle of 28×28."""
     page = Image.new("L", (SIDE, SIDE))
     page.paste(digit, _position(digit))
     return page
 
 
 def _position(digit: Image.Image) -> tuple[int, int]:
-    """Left and top of a digit that is centred."""
+    """Return the left and top of a centred digit."""
     mass = np.asarray(digit, np.float64)
     total = mass.sum() or 1
     across, down = mass.sum(0) @ np.arange(digit.width) / total, mass.sum(1) @ np.arange(digit.height) / total

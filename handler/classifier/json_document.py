@@ -1,4 +1,4 @@
-"""A body as a JSON document, for all that is not read by the shortest way. Knows no TorchServe."""
+"""Reads a body as a JSON document if the fast path cannot read it. Does not depend on TorchServe."""
 
 import codecs
 import json
@@ -14,21 +14,21 @@ _DECODER = json.JSONDecoder()
 
 
 class Document(NamedTuple):
-    """A JSON value, and what follows it: V2's binary tensors, or a reason to refuse the body."""
+    """A JSON value, and what follows it: V2's binary tensors, or bytes that make the body invalid."""
 
     value: Any
     rest: bytes = b""
-    problem: str = ""  # in words, where there is a rest
+    problem: str = ""  # what is wrong, if there is a rest
 
     def first_of(self, *keys: str) -> str | None:
-        """Which of these keys it has at its top: the first that is not null, else the first; None if it has none."""
+        """Return the first of these keys at the top that is not null, else the first one there, else None."""
         if not isinstance(self.value, dict):
             return None
         found = [key for key in keys if key in self.value]
         return next((key for key in found if self.value[key] is not None), found[0] if found else None)
 
     def alone(self) -> Any:
-        """The value, behind which there may be white space; Refusal if there is more."""
+        """Return the value. Raises Refusal if more than white space follows it."""
         if self.rest.strip():
             raise _malformed(self.problem)
         return self.value
@@ -37,11 +37,11 @@ class Document(NamedTuple):
 def decode(body: bytes) -> Document:
     """Read a body that begins with a JSON document, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    NaN and Infinity, which many clients' encoders write, are read: they are wrong values, not a wrong format, and get
-    the status of wrong values.
+    NaN and Infinity, which many clients' encoders write, are accepted here. They are invalid values, not an invalid
+    format, and get the status of invalid values.
 
     Raises:
-        Refusal: it is empty, or no JSON.
+        Refusal: the body is empty, or is not JSON.
     """
     body = in_utf8(body)
     if not body:
@@ -53,7 +53,7 @@ def decode(body: bytes) -> Document:
     if body.startswith(_GZIP):
         problem = "gzip, which is not read; send it uncompressed, or say `Content-Encoding: gzip`"
     try:
-        text = body.decode("utf-8", "surrogateescape")  # binary tensors may follow, which are none
+        text = body.decode("utf-8", "surrogateescape")  # binary tensors may follow, which are not UTF-8
         value, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(" \t\r\n")))
         return Document(value, body[len(text[:end].encode()) :], problem)
     except (ValueError, RecursionError):
@@ -61,10 +61,10 @@ def decode(body: bytes) -> Document:
 
 
 def convert(value: Any, kind: Any, where: str) -> Any:
-    """What a JSON decoder has read as a `kind` of value.
+    """Convert a value from a JSON decoder to the type `kind`.
 
     Raises:
-        Refusal: it is another; the message names the place, which `where` begins.
+        Refusal: it has another type. The message names the place, starting with `where`.
     """
     try:
         return msgspec.convert(value, kind)
@@ -78,16 +78,16 @@ def convert(value: Any, kind: Any, where: str) -> Any:
 
 
 def in_utf8(body: bytes) -> bytes:
-    """A body in UTF-8, without a byte order mark, whichever encoding of JSON it begins with.
+    """Convert a body from any encoding of JSON to UTF-8 without a byte order mark.
 
     Raises:
-        Refusal: it goes on in another.
+        Refusal: the body does not keep to the encoding that it begins with.
     """
     encoding = json.detect_encoding(body)
     if encoding == "utf-8":
         return body
     if encoding == "utf-8-sig":
-        return body.removeprefix(codecs.BOM_UTF8)  # what follows may hold binary tensors, which no text codec reads
+        return body.removeprefix(codecs.BOM_UTF8)  # binary tensors may follow, which no text codec reads
     try:
         return body.decode(encoding).encode()
     except UnicodeDecodeError as error:

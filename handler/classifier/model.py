@@ -1,4 +1,4 @@
-"""What an archive says of its model, besides the weights: names of classes, how pictures are read, a golden example.
+"""What an archive says about its model, besides the weights: names of classes, how pictures are read, a golden example.
 
 The files are those that TorchServe's users know: `index_to_name.json`, and the section `handler` of model-config.yaml.
 """
@@ -17,7 +17,7 @@ _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class ModelError(RuntimeError):
-    """The archive says something else of its model than the weights do; the message says what, and where."""
+    """The archive does not match the weights. The message says what does not match, and where."""
 
 
 class HandlerSettings(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -29,7 +29,7 @@ class HandlerSettings(msgspec.Struct, rename="camel", forbid_unknown_fields=True
 
 
 class GoldenExample(msgspec.Struct, forbid_unknown_fields=True):
-    """An image with what the model must say of it: a class, and the bounds of that class's probability."""
+    """An image with the expected answer: a class, and the bounds of that class's probability."""
 
     data: Annotated[list[_Probability], msgspec.Meta(min_length=PIXELS, max_length=PIXELS)]
     prediction: Annotated[int, msgspec.Meta(ge=0)]
@@ -40,10 +40,10 @@ class GoldenExample(msgspec.Struct, forbid_unknown_fields=True):
         return msgspec.json.encode({"data": self.data})
 
     def check(self, probabilities: Probabilities) -> None:
-        """Compare with what the model says of the image, (1, K).
+        """Compare with the model's probabilities for the image, (1, K).
 
         Raises:
-            ModelError: that is something else.
+            ModelError: they do not match.
         """
         found = float(probabilities[0, self.prediction])
         least, most = self.confidence
@@ -56,7 +56,7 @@ class GoldenExample(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Contents(NamedTuple):
-    """What the files say."""
+    """The contents of the files."""
 
     model: Model
     settings: HandlerSettings
@@ -64,17 +64,17 @@ class Contents(NamedTuple):
 
 
 def read(model_dir: Path, name: str, version: str, config: Mapping[str, Any], classes: int) -> Contents:
-    """Read the files of an archive that is unpacked in `model_dir`.
+    """Read the files of an archive that has been unpacked in `model_dir`.
 
     Args:
         model_dir: the folder.
-        name: the model's, as its answers call it.
-        version: likewise.
-        config: what model-config.yaml says.
-        classes: K, as the weights have them.
+        name: the model's name in its answers.
+        version: the model's version in its answers.
+        config: the contents of model-config.yaml.
+        classes: K, the number of classes in the weights.
 
     Raises:
-        ModelError: a file is missing, is not what it should be, or does not fit K classes.
+        ModelError: a file is missing or invalid, or does not match K classes.
     """
     try:
         settings = msgspec.convert(config.get("handler", {}), HandlerSettings)
@@ -88,7 +88,7 @@ def read(model_dir: Path, name: str, version: str, config: Mapping[str, Any], cl
 
 
 def _labels(path: Path, classes: int) -> tuple[str, ...]:
-    """The names of classes 0 to K - 1; none where there is no such file."""
+    """Return the names of classes 0 to K - 1, or nothing if there is no such file."""
     if not path.is_file():
         return ()
     names: dict[str, str | list[str]] = _read(path, dict[str, str | list[str]])

@@ -6,14 +6,14 @@ from .types import PIXELS, SIDE
 
 
 class DigitNetwork(nn.Module):
-    """Five convolutions, strided in place of pooling, and a linear layer whose last logit is that of no class.
+    """Five convolutions, with strides instead of pooling, and a linear layer whose last logit means "no class".
 
-    Its first step takes every pixel's distance from the paper, the mean along the image's border. So dark ink
-    on light paper looks to it as light ink on dark does, and every blank page is the same page.
+    The first step computes every pixel's distance from the paper, which is the mean along the image's border. So dark
+    ink on light paper looks like light ink on dark paper, and all blank pages look the same.
 
     Args:
         classes: K.
-        either_polarity: whether it takes that first step, which is right for ink; else it takes the pixels as they are.
+        either_polarity: whether to do the first step, which suits ink. Otherwise the pixels are not changed.
     """
 
     paper: Tensor

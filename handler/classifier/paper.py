@@ -1,4 +1,4 @@
-"""Grey levels -> ink on black: what is ink on a page, and what its paper. Knows no TorchServe."""
+"""Grey levels -> ink on black: separates the ink on a page from its paper. Does not depend on TorchServe."""
 
 from collections.abc import Sequence
 
@@ -7,23 +7,23 @@ from numpy.typing import NDArray
 from PIL import Image
 from . import flood
 
-BLANK = 25  # of 255 grey levels: with no ink stronger than that a page is blank
+BLANK = 25  # of 255 grey levels; a page whose ink is all fainter is blank
 _NOISE = 3  # times the border's median deviation from the paper, so about two standard deviations
-_FAINT = 0.25  # of the strongest ink: what is weaker does not widen the digit's box
-_NEAR = 12  # grey levels by which flat paper differs from itself
+_FAINT = 0.25  # of the strongest ink; weaker ink does not widen the digit's box
+_NEAR = 12  # grey levels by which flat paper varies
 _MOST = 0.97  # of the border is paper
-_SMALL = 12  # pixels: a side too short for anything around a digit
-_GRAINS = 64  # of a picture's longer side: a speck of ink is a small part of a grain
-_FRAMES = 2  # one within the other
+_SMALL = 12  # pixels; a shorter side has no space for anything around a digit
+_GRAINS = 64  # along a picture's longer side; a speck of ink is a small part of a grain
+_FRAMES = 2  # one inside the other
 
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 def ink(levels: Image.Image) -> tuple[Image.Image, Box | None]:
-    """Grey levels as ink on black, so about 255 - level where the paper is white; what surrounds the page is left out.
+    """Turn grey levels into ink on black, about 255 - level on white paper. Omit what surrounds the page.
 
-    Without ink the result is all black, and has no box; else the box holds all but the faintest ink.
+    Without ink the result is all black and has no box. Otherwise the box contains all but the faintest ink.
     """
     written = _ink(levels)
     box = ink_box(written)
@@ -40,7 +40,7 @@ def ink(levels: Image.Image) -> tuple[Image.Image, Box | None]:
 
 
 def ink_box(written: Image.Image) -> Box | None:
-    """The box of all but the faintest ink, and of no speck beside it; None if there is none."""
+    """Return the box of all but the faintest ink, without specks next to it, or None if there is no ink."""
     size = max(1, max(written.size) // _GRAINS)
     coarse = _box(written.reduce(size)) if size > 1 else (0, 0, *written.size)
     if coarse is None:
@@ -57,9 +57,9 @@ def _box(written: Image.Image) -> Box | None:
 
 
 def ink_on_flat(levels: Image.Image) -> Image.Image:
-    """Ink on paper of one tone, the median along the border: what is darker or what is lighter, whichever is more.
+    """Find ink on paper of one tone, the median along the border. Ink is what is darker or lighter, whichever is more.
 
-    What the paper itself deviates, by the noise of a camera, is no ink.
+    Deviations of the paper itself, such as a camera's noise, are not ink.
     """
     border = np.concatenate(_sides(levels))
     paper = round(_median(border))
@@ -73,7 +73,7 @@ def ink_on_flat(levels: Image.Image) -> Image.Image:
 
 
 def _ink(levels: Image.Image) -> Image.Image:
-    """Ink on paper of one tone, where that is what the picture shows; else on paper that is flooded."""
+    """Find ink on paper of one tone if the picture shows that. Otherwise flood the paper."""
     if min(levels.size) < _SMALL:
         return ink_on_flat(levels)
     sides = _sides(levels)
@@ -86,7 +86,7 @@ def _ink(levels: Image.Image) -> Image.Image:
         return Image.fromarray(flooded)
     if all(side.any() for side in _inked(deviations, _NEAR)):
         return ink_on_flat(levels)  # a digit that fills the picture
-    return Image.new("L", levels.size)  # an empty sheet, and what falls on it
+    return Image.new("L", levels.size)  # an empty sheet, with light and shadow on it
 
 
 def _sides(levels: Image.Image) -> list[NDArray[np.int16]]:
@@ -98,7 +98,7 @@ def _sides(levels: Image.Image) -> list[NDArray[np.int16]]:
 def _is_flat(deviations: Sequence[NDArray[np.int16]], paper: int, histogram: Sequence[int]) -> bool:
     """Whether paper of one tone covers most of the picture and nearly all of its border, or a digit fills the picture.
 
-    What differs from that paper is then all darker, or all lighter.
+    In the first case, all else is darker than the paper, or all else is lighter.
     """
     border = np.abs(np.concatenate(deviations))
     near = _NEAR
@@ -112,13 +112,13 @@ def _is_flat(deviations: Sequence[NDArray[np.int16]], paper: int, histogram: Seq
 
 
 def _is_trimmed(deviations: Sequence[NDArray[np.int16]], near: int) -> bool:
-    """Whether ink reaches all four sides, and at least three as strokes do: in a piece that ends at no corner."""
+    """Whether ink reaches all four sides, and at least three as a stroke: in a piece that does not touch a corner."""
     inked = _inked(deviations, near)
     return all(side.any() for side in inked) and sum(_has_stroke(side) for side in inked) >= 3
 
 
 def _inked(deviations: Sequence[NDArray[np.int16]], near: int) -> list[NDArray[np.bool_]]:
-    """Where on each side ink would be, if the paper had one tone: what is darker or what is lighter."""
+    """Return where ink would be on each side if the paper had one tone: what is darker, or what is lighter."""
     dark = [side < -near for side in deviations]
     light = [side > near for side in deviations]
     return dark if sum(side.sum() for side in dark) >= sum(side.sum() for side in light) else light
@@ -140,7 +140,7 @@ def _is_frame(written: NDArray[np.uint8]) -> bool:
 
 
 def _median(values: NDArray[np.int16]) -> float:
-    """As np.median, in a third of its time."""
+    """Compute np.median, in a third of its time."""
     ordered = np.sort(values)
     return float(ordered[(values.size - 1) // 2] + ordered[values.size // 2]) / 2
 

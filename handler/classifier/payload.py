@@ -1,12 +1,12 @@
-"""One image in a body -> (784,) float32 in 0..1, or a Refusal. Knows no TorchServe.
+"""One image in a body -> (784,) float32 in 0..1, or a Refusal. Does not depend on TorchServe.
 
 body ──────> 784 numbers ──────> pixels in 0..1
 │               │                    │
 400             422                  422
 not JSON, empty   types, length      out of range, not finite
 
-The range is checked for all images of a batch at once, by `refuse_out_of_range`. A picture has a way of its own, in
-images.py: 400 if it is damaged, 422 if it is no single picture of bounded size.
+`refuse_out_of_range` checks the range for all images of a batch at once. images.py reads pictures: 400 if one is
+damaged, 422 if it is not a single picture of limited size.
 """
 
 import struct
@@ -29,12 +29,12 @@ _ROW = struct.Struct(f"={PIXELS}f")  # packs a list three times faster than np.a
 
 
 def read_plain(body: bytes, row: Pixels) -> bool:
-    """Read what nearly all clients send, one object of nothing but 784 numbers, in half of msgspec's time.
+    """Read what nearly all clients send, an object with only 784 numbers, in half of msgspec's time.
 
     Returns:
-        Whether that was it; if not, `row` may hold anything.
+        Whether the body was such an object. If not, `row` may contain anything.
     """
-    # The document lives in the parser, which takes the next one only when this is gone: with the end of this function.
+    # The parser takes the next document only when this one is gone, which is at the end of this function.
     try:
         document = _PARSER.parse(body)
         if not isinstance(document, simdjson.Object) or len(document) != 1:
@@ -42,7 +42,7 @@ def read_plain(body: bytes, row: Pixels) -> bool:
         numbers = document["data"]
         if not isinstance(numbers, simdjson.Array) or len(numbers) != PIXELS:
             return False
-        if body.find(b"[", body.find(b"[") + 1) != -1:  # the buffer is flat: a list within would go unseen
+        if body.find(b"[", body.find(b"[") + 1) != -1:  # the buffer is flat and would hide a nested list
             return False
         row[:] = np.frombuffer(numbers.as_buffer(of_type="d"))
     except (ValueError, TypeError, KeyError, RuntimeError, FloatingPointError):
@@ -51,7 +51,7 @@ def read_plain(body: bytes, row: Pixels) -> bool:
 
 
 def read_document(document: Any, row: Pixels) -> None:
-    """Write the numbers under `data` in a JSON document into `row`, not yet checked for their range."""
+    """Write the numbers under `data` in a JSON document into `row`. Their range is not checked yet."""
     if isinstance(document, dict) and "data" not in document:
         known = "`data` (one image), `instances` or `inputs` (several, by KServe's protocols)"
         raise Refusal("type", f"Object missing required field {known} - at `$`. {SHAPE}")
@@ -68,12 +68,12 @@ def read_document(document: Any, row: Pixels) -> None:
 
 
 def is_bytes(body: Body) -> bool:
-    """Whether a body is as long as an image is, as uint8 or as float32."""
+    """Whether a body has the length of an image of uint8 or float32."""
     return memoryview(body).nbytes in (PIXELS, PIXELS * 4)
 
 
 def read_bytes(body: Body, row: Pixels) -> None:
-    """Write an image of bytes into `row`, its floats not yet checked for their range."""
+    """Write an image of bytes into `row`. The range of its floats is not checked yet."""
     size = memoryview(body).nbytes
     if size == PIXELS:
         np.divide(np.frombuffer(body, np.uint8), np.float32(255), out=row)
@@ -88,9 +88,9 @@ def read_bytes(body: Body, row: Pixels) -> None:
 
 
 def refuse_out_of_range(pixels: Pixels, where: Callable[[int], str], white: int = 1) -> dict[int, Refusal]:
-    """Set each row of pixels (n, 784) that has a value outside of 0..white to zeros, and return its refusal.
+    """Set each row of pixels (n, 784) with a value outside of 0..white to zeros, and return its refusal.
 
-    `where` names the place of a row in the request.
+    `where` returns the place of a row in the request.
     """
     # One pass over all rows, written so that NaN counts as outside.
     inside = ((pixels >= 0) & (pixels <= white)).all(axis=1)

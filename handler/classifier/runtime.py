@@ -1,7 +1,7 @@
-"""Pixels to probabilities on whatever the worker has: ONNX Runtime on a CPU, torch on a GPU.
+"""Runs the network from pixels to probabilities, on ONNX Runtime on a CPU or on torch on a GPU.
 
-Both read their weights from the model's directory, where a `.mar` unpacks them: NAME.onnx, NAME.pt, or both. With the
-second alone the network runs under torch everywhere: it could not be exported.
+Both read their weights from the model's directory, where a `.mar` unpacks them: NAME.onnx, NAME.pt, or both. If there
+is only NAME.pt, the network could not be exported, and it runs on torch everywhere.
 """
 
 import json
@@ -13,10 +13,10 @@ from .types import MAX_CLASSES, PIXELS, Pixels, Probabilities
 
 
 class WeightsError(RuntimeError):
-    """A weights file is missing, damaged, or holds another network; the message says how to get others."""
+    """A weights file is missing or damaged, or contains another network. The message says how to get another file."""
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, problem)  # by which another process can pass it on
+        super().__init__(path, problem)  # so that another process can pass it on
 
     def __str__(self) -> str:
         path, problem = self.args
@@ -36,7 +36,7 @@ class Runtime(Protocol):
     def probabilities(self, pixels: Pixels) -> Probabilities:
         """Pixels (B, 784) in 0..1 to the classes' probabilities (B, K).
 
-        A row may sum to less than one: the rest is the probability that the image shows none of them.
+        A row may sum to less than one. The difference is the probability that the image shows no class.
         """
 
 
@@ -47,12 +47,12 @@ def load(model_dir: Path, gpu_id: int | None) -> Runtime:
     """
     onnx, saved = find(model_dir)
     if saved.is_file() and gpu_id is not None:
-        import torch  # noqa: PLC0415 - for GPUs alone
+        import torch  # noqa: PLC0415 - only for GPUs
 
         if torch.cuda.is_available():
             return TorchRuntime(saved, f"cuda:{gpu_id}")
     if saved.is_file() and not onnx.is_file():
-        import torch  # noqa: PLC0415 - for what could not be exported
+        import torch  # noqa: PLC0415 - for networks that could not be exported
         from . import torch_network  # noqa: PLC0415 - it imports torch
 
         if torch_network.is_imported(saved):
@@ -62,9 +62,9 @@ def load(model_dir: Path, gpu_id: int | None) -> Runtime:
 
 
 def find(model_dir: Path) -> tuple[Path, Path]:
-    """The paths of the two weights files in a folder, one of which may be missing.
+    """Return the paths of the two weights files in a folder, one of which may be missing.
 
-    Raises `WeightsError` if there is none of any name, or of several names.
+    Raises `WeightsError` if there are none, or if they have several names.
     """
     names = {file.with_suffix("") for suffix in (".onnx", ".pt") for file in model_dir.glob(f"*{suffix}")}
     if len(names) != 1:
@@ -79,16 +79,16 @@ class OnnxRuntime:
     name = "onnxruntime-cpu"
 
     def __init__(self, path: Path) -> None:
-        # Its wheels for Linux otherwise keep an ID of the machine, and send reports to their maker.
+        # Otherwise its wheels for Linux store an ID of the machine and send reports to their maker.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        import onnxruntime  # noqa: PLC0415 - for CPUs alone
+        import onnxruntime  # noqa: PLC0415 - only for CPUs
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors only: what a worker prints, TorchServe logs
+        options.log_severity_level = 3  # errors only, since TorchServe logs what a worker prints
         _require(path)
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -115,17 +115,17 @@ class TorchRuntime:
     """The torch network on `device`."""
 
     def __init__(self, path: Path, device: str) -> None:
-        import torch  # noqa: PLC0415 - for GPUs and what cannot be exported
+        import torch  # noqa: PLC0415 - for GPUs and networks that cannot be exported
         from . import torch_network  # noqa: PLC0415 - it imports torch
 
         self.name = f"torch-{device}"
         self._torch, self._device = torch, device
-        if device != "cpu":  # TF32 would part a GPU's answers from a CPU's
+        if device != "cpu":  # with TF32, a GPU's answers would differ from a CPU's
             torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
         _require(path)
         try:
             network, self.metadata = torch_network.load(path)
-        except Exception as error:  # a pickle can break in every way
+        except Exception as error:  # a broken pickle can raise any error
             raise WeightsError(path, f"does not hold the weights of its network: {_first_line(error)}") from None
         self._network = network.eval().to(device)
         self.classes = self.probabilities(torch.zeros(1, PIXELS).numpy()).shape[1]

@@ -1,13 +1,14 @@
-"""What a worker has done, summed up and handed to TorchServe once a second. Knows TorchServe's line of a metric alone.
+"""Sums up what a worker has done, and passes it to TorchServe once a second.
 
-batch ── observe ──> laid aside ── each second, in a thread of its own ──> sums ──> lines of the log ──> JVM's /metrics
+batch ── observe ──> stored ── each second, in a thread of its own ──> sums ──> lines of the log ──> JVM's /metrics
 
-A metric reaches TorchServe as a line of the worker's log, which costs both sides some 10 µs: one for each observation
-would cost more than the prediction. TorchServe's own histograms take just that, and have fixed buckets; so a histogram
-is made of counters here, under the names and with the label that Prometheus gives a histogram's: `_bucket` with `le`,
-`_sum`, `_count`.
+A metric reaches TorchServe as a line of the worker's log, which costs both sides some 10 µs. One line for each
+observation would cost more than the prediction. TorchServe's own histograms need one line for each observation, and
+have fixed buckets. So a histogram here consists of counters, with the names and the label that Prometheus uses for
+histograms: `_bucket` with `le`, `_sum`, `_count`.
 
-metrics.yaml names all of these metrics once more, with their labels in the same order, for the JVM.
+For the JVM, metrics.yaml lists all of these metrics too, with their labels in the same order. This module depends on
+nothing of TorchServe but the format of a metric's line.
 """
 
 import atexit
@@ -36,14 +37,14 @@ _LOGGER.setLevel(logging.INFO)
 
 
 class Series(NamedTuple):
-    """A metric with the values of its labels, `name:value` each."""
+    """A metric with its labels, each as `name:value`."""
 
     name: str
     labels: tuple[str, ...] = ()
 
 
 class BatchRecord(NamedTuple):
-    """What there is to know of a batch of n images."""
+    """The results for a batch of n images."""
 
     probabilities: Probabilities  # (n, K); those of a refused image mean nothing
     refusals: Refusals  # by row
@@ -52,10 +53,10 @@ class BatchRecord(NamedTuple):
 
 
 class _BatchCounts(NamedTuple):
-    """What remains to be counted of a batch. No refusal is in it, for its traceback holds the request's body."""
+    """What is to be counted of a batch. It contains no refusal, since its traceback holds the request's body."""
 
     size: int
-    probabilities: Probabilities  # of those that were answered
+    probabilities: Probabilities  # of the answered images
     refusals: Sequence[Series]
     decode: float  # s
     inference: float  # s
@@ -65,7 +66,7 @@ class Reporter:
     """The metrics of one worker.
 
     Args:
-        model: what is counted is of this one, as its labels say.
+        model: the model that the labels name.
         classes: K, of the model.
         cache: the cache of responses, if there is one.
     """
@@ -74,11 +75,11 @@ class Reporter:
         self._model = model
         self._classes = classes
         self._cache = cache
-        self._hits = 0  # of the cache, that have been reported
+        self._hits = 0  # of the cache, as reported so far
         self._batches: deque[_BatchCounts] = deque()
 
     def observe(self, batch: BatchRecord) -> None:
-        """Count a batch. It is only laid aside here, since its clients still wait."""
+        """Count a batch. It is only stored here, since its clients still wait."""
         answered, refusals = batch.probabilities, []
         if batch.refusals:
             answered = np.delete(answered, list(batch.refusals), axis=0)
@@ -86,15 +87,15 @@ class Reporter:
         self._batches.append(_BatchCounts(len(batch.probabilities), answered, refusals, batch.decode, batch.inference))
 
     def start(self, period: float) -> None:
-        """Report every `period` s, for as long as the worker lives, and when it ends."""
-        self._write(_zeros(self._classes))  # a series that begins with its first event hides that event from rate()
+        """Report every `period` s while the worker lives, and once more when it ends."""
+        self._write(_zeros(self._classes))  # rate() does not see an event with which a series begins
         threading.Thread(target=self._report_forever, args=(period,), daemon=True).start()
         atexit.register(self.report)
 
     def report(self) -> None:
-        """Write what has been counted since the last report, and that this worker lives."""
+        """Write the counts since the last report, and that this worker lives."""
         batches = []
-        while self._batches:  # other threads may add to it meanwhile
+        while self._batches:  # other threads may add to it in the meantime
             batches.append(self._batches.popleft())
         sums = _sums(batches)
         if self._cache:
@@ -122,7 +123,7 @@ def _line(series: Series, value: float, kind: str, *more_labels: str) -> str:
 
 
 def _sums(batches: Sequence[_BatchCounts]) -> Counter[Series]:
-    """What the batches add to every counter."""
+    """Return what the batches add to every counter."""
     sums: Counter[Series] = Counter()
     if not batches:
         return sums
@@ -141,7 +142,7 @@ def _sums(batches: Sequence[_BatchCounts]) -> Counter[Series]:
 
 
 def _zeros(classes: int) -> dict[Series, float]:
-    """Every series that is known before anything has happened."""
+    """Return every series that is known at the start."""
     nothing = _BatchCounts(0, np.zeros((1, classes), np.float32), [], 0, 0)
     refusals = [_refusal(status, reason) for reason, status in REASONS.items()]
     return dict.fromkeys([*_sums([nothing]), *refusals, Series("classifier_cache_hits_total")], 0)
@@ -154,7 +155,7 @@ def _refusal(status: int, reason: str) -> Series:
 def _histogram(
     name: str, bounds: tuple[float, ...], values: Sequence[float] | NDArray[np.float32]
 ) -> dict[Series, float]:
-    """Counts of the values up to each bound, their sum and their number."""
+    """Count the values up to each bound, and compute their sum and number."""
     observed = np.asarray(values, np.float64)
     counts = np.bincount(np.searchsorted(bounds, observed), minlength=len(bounds) + 1).cumsum().tolist()
     buckets = zip([*map(str, bounds), "+Inf"], counts, strict=True)
@@ -166,9 +167,9 @@ def _histogram(
 
 
 def _vitals(model: str) -> dict[Series, float]:
-    """That this worker lives, and the memory that it and TorchServe's JVM have."""
+    """Report that this worker lives, and how much memory it and TorchServe's JVM take."""
     process = psutil.Process()
-    # The socket's number is the worker's: another process that takes its place has the same.
+    # The number of the socket identifies the worker: a process that replaces it has the same number.
     number = re.search(r"sock-name \S+?(\d+)( |$)", " ".join(sys.argv))
     worker = (f"worker:{number[1] if number else process.pid}", model)
     vitals = {

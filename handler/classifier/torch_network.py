@@ -1,4 +1,4 @@
-"""A weights file for torch: this project's own network, or anybody's, whose code is in the archive."""
+"""A weights file for torch: this project's own network, or another one whose code is in the archive."""
 
 import importlib
 from pathlib import Path
@@ -11,7 +11,7 @@ from .network import DigitNetwork
 
 
 class Probabilities(nn.Module):
-    """A digit network's answer in probabilities, without that of none of its classes."""
+    """A digit network's answer as probabilities of its classes, without that of no class."""
 
     def __init__(self, network: DigitNetwork) -> None:
         super().__init__()
@@ -24,9 +24,9 @@ class Probabilities(nn.Module):
 
 
 def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Read a file: its network, from pixels (B, 784) to probabilities (B, K), and its metadata.
+    """Read a file. Return its network, from pixels (B, 784) to probabilities (B, K), and its metadata.
 
-    Any error of torch's, of the network's own code, or of the file's shape is raised as it comes.
+    Errors of torch, of the network's own code, or of the file's shape are not caught.
     """
     saved = torch.load(path, map_location="cpu", weights_only=True)
     state, metadata = saved["state_dict"], saved["metadata"]
@@ -42,7 +42,7 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def digit_network(state: dict[str, Any], metadata: dict[str, Any]) -> DigitNetwork:
-    """This project's own network with these weights, as their metadata say that it was trained."""
+    """Return this project's own network with these weights, with the configuration in their metadata."""
     either_polarity = metadata.get("configuration", {}).get("either_polarity", True)
     network = DigitNetwork(len(state["classifier.bias"]) - 1, either_polarity)
     network.load_state_dict(state)
@@ -50,8 +50,8 @@ def digit_network(state: dict[str, Any], metadata: dict[str, Any]) -> DigitNetwo
 
 
 def is_imported(path: Path) -> bool:
-    """Whether a file is of a network whose own code is in the archive; not if it cannot be read."""
+    """Whether the file's network has its own code in the archive. False if the file cannot be read."""
     try:
         return "imported" in torch.load(path, map_location="cpu", weights_only=True)["metadata"]
-    except Exception:  # a pickle can break in every way
+    except Exception:  # a broken pickle can raise any error
         return False

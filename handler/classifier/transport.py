@@ -1,8 +1,8 @@
-"""TorchServe's messages to a worker, read in a few large pieces.
+"""Reads TorchServe's messages to a worker in a few large pieces.
 
-TorchServe 0.12.0 reads every length and every field of a message by a `recv` of its own, which makes some fifty system
-calls of one HTTP request. This reader receives what is there and takes the fields from memory. The message's format is
-that of `ts/protocol/otf_message_handler.py`; no later TorchServe will change it.
+TorchServe 0.12.0 reads every length and every field of a message with a `recv` of its own: some fifty system calls for
+one HTTP request. This reader receives all that is there and takes the fields from memory. The message format is that of
+`ts/protocol/otf_message_handler.py`. No later TorchServe will change it.
 """
 
 import logging
@@ -18,14 +18,14 @@ TORCHSERVE = "0.12.0"
 
 _CHUNK = 1 << 18  # bytes: a batch of 16 JSON payloads, and about what a Unix socket holds
 _PREDICT = b"I"
-_END = -1  # in place of a length: no further item
+_END = -1  # instead of a length: no further item
 _integer = struct.Struct("!i").unpack_from
 
 
 def install() -> None:
-    """Put this reader in the place of TorchServe's, in the worker process that calls.
+    """Replace TorchServe's reader with this one, in the calling worker process.
 
-    Any other version than 0.12.0, or a worker that decodes JSON itself, keeps its own.
+    Other versions than 0.12.0, and workers that decode JSON themselves, keep their own reader.
     """
     worker = sys.modules["__main__"]
     if ts.__version__ != TORCHSERVE or os.environ.get("TS_DECODE_INPUT_REQUEST") != "false":
@@ -42,11 +42,11 @@ class MessageReader:
         self._position = 0
 
     def retrieve(self, connection: socket.socket) -> tuple[bytes, list[dict[str, Any]]]:
-        """The next message: its command, and a batch of requests as TorchServe's own `retrieve_msg` returns them.
+        """Return the next message: its command, and a batch of requests in the format of TorchServe's `retrieve_msg`.
 
         Raises:
             SystemExit: the frontend has closed the connection.
-            ValueError: the command is not a prediction; the model is loaded before this reader is installed.
+            ValueError: the command is not a prediction. The model is loaded before this reader is installed.
         """
         self._connection = connection
         command = self._take(1)
@@ -81,7 +81,7 @@ class MessageReader:
         return taken
 
     def _receive(self, length: int) -> int:
-        """Receive until `length` bytes lie ahead; return the position of their end."""
+        """Receive until `length` more bytes are there, and return the position of their end."""
         pieces = [self._received[self._position :]]
         missing = length - len(pieces[0])
         while missing > 0:

@@ -1,4 +1,4 @@
-"""The words: what an image, a request, a prediction and a refusal are. Knows no TorchServe."""
+"""The types of images, requests, predictions and refusals. Does not depend on TorchServe."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 SIDE = 28  # pixels
 PIXELS = SIDE * SIDE  # row by row
-MAX_CLASSES = 100  # of a model: each has its series among the metrics
+MAX_CLASSES = 100  # of a model; each class has its own series of metrics
 MAX_IMAGES = 64  # in one request
 MAX_BODY = 65_536  # bytes of one image
 MAX_LARGE_BODY = 1_572_864  # bytes of several, as TorchServe's max_request_size
-MAX_QUOTE = 80  # characters of a client's that a message repeats; TorchServe ends a worker whose response is too large
+MAX_QUOTE = 80  # characters of a request that a message repeats; TorchServe ends a worker whose response is too large
 
 Body = bytes | bytearray | memoryview
 Pixels = NDArray[np.float32]  # (n, PIXELS), 0 black to 1 white
-Probabilities = NDArray[np.float32]  # (n, K) of K classes; a row's rest to 1 is the probability of none of them
+Probabilities = NDArray[np.float32]  # (n, K) of K classes; 1 minus the sum of a row is the probability of no class
 
-# Why an image is refused, in the words of the metrics, and the status of a request with nothing else in it.
+# Why an image is refused, as the metrics call it, and the status of a request with only that image.
 REASONS = {
     "empty": HTTPStatus.BAD_REQUEST,
     "malformed": HTTPStatus.BAD_REQUEST,
@@ -35,7 +35,7 @@ REASONS = {
 
 
 class Model(NamedTuple):
-    """What is special to a model: what its answers call it and its classes, and how pictures become its pixels."""
+    """The properties of a model: the names of it and its classes in answers, and how pictures become its pixels."""
 
     name: str
     version: str
@@ -44,38 +44,38 @@ class Model(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request as it came; its media type is empty where it has none, as by gRPC."""
+    """A request as received. Its media type is empty if it has none, as with gRPC."""
 
     body: bytes
     media_type: str
-    details: bool = False  # whether the answer is to tell more
+    details: bool = False  # whether the answer contains details
 
 
 class Response(NamedTuple):
-    """What a request gets: a status, and a JSON document."""
+    """The response to a request: a status, and a JSON document."""
 
     status: HTTPStatus
     body: bytes
 
 
 class Prediction(NamedTuple):
-    """What the model says of an image: the likeliest class, and the probability that it shows that class."""
+    """The prediction for an image: the likeliest class, and the probability that the image shows it."""
 
     class_id: int
     confidence: float
 
     @property
     def status(self) -> HTTPStatus:
-        """Of a request with nothing else in it."""
+        """The status of a request with only this image."""
         return HTTPStatus.OK
 
     def encode(self) -> bytes:
-        """As JSON; six decimals are what float32 holds."""
+        """Encode as JSON. Six decimals are what float32 holds."""
         return b'{"prediction": %d, "confidence": %.6f}' % self
 
 
 class LabeledPrediction(NamedTuple):
-    """The same of a model whose classes have names."""
+    """A prediction by a model whose classes have names."""
 
     class_id: int
     confidence: float
@@ -83,11 +83,11 @@ class LabeledPrediction(NamedTuple):
 
     @property
     def status(self) -> HTTPStatus:
-        """Of a request with nothing else in it."""
+        """The status of a request with only this image."""
         return HTTPStatus.OK
 
     def encode(self) -> bytes:
-        """As JSON, the name between its class and its confidence."""
+        """Encode as JSON, with the name between the class and the confidence."""
         return b'{"prediction": %d, "label": %b, "confidence": %.6f}' % (
             self.class_id,
             msgspec.json.encode(self.label),
@@ -101,7 +101,7 @@ def encode_details(
     pixels: NDArray[np.float32],
     model: Model,
 ) -> bytes:
-    """As JSON, with the probability of each class (K,), what the model saw (784,) as 0 to 255, and the model."""
+    """Encode as JSON, with the probability of each class (K,), the pixels (784,) as 0 to 255, and the model."""
     more = {
         "probabilities": np.round(probabilities.astype(float), 6).tolist(),
         "pixels": np.rint(pixels * 255).astype(int).tolist(),
@@ -111,15 +111,15 @@ def encode_details(
 
 
 def quote(value: object) -> str:
-    """What a client has sent, as a message may repeat it: in ASCII, and cut short."""
+    """Return what a client sent in a form that a message can repeat: in ASCII, and cut short."""
     try:
         text = ascii(value)
-    except (ValueError, RecursionError):  # a number of more digits than Python writes, a nest without end
+    except (ValueError, RecursionError):  # a number with too many digits for Python, endless nesting
         return f"a {type(value).__name__} that is too long to repeat"
     return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE]}..."
 
 
-class Refusal(Exception):  # noqa: N818 - an answer like any other, and no error of ours
+class Refusal(Exception):  # noqa: N818 - an answer like any other, not an error of ours
     """An image that gets no prediction: one of `REASONS`, and a message that says what to send instead."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -128,7 +128,7 @@ class Refusal(Exception):  # noqa: N818 - an answer like any other, and no error
         self.status = REASONS[reason]
 
     def encode(self, **more: str) -> bytes:
-        """As JSON, in the shape of TorchServe's own errors and with more members if need be."""
+        """Encode as JSON, in the shape of TorchServe's own errors, with these additional members."""
         kind = self.status.phrase.replace(" ", "") + "Exception"
         return msgspec.json.encode({"code": int(self.status), "type": kind, "message": str(self), **more})
 
@@ -140,7 +140,7 @@ Refusals = Mapping[int, Refusal]  # by row
 def predictions(
     probabilities: Probabilities, labels: Sequence[str] = ()
 ) -> Sequence[Prediction] | Sequence[LabeledPrediction]:
-    """What probabilities (n, K) say of n images, with the names of their classes if these have any."""
+    """Return the predictions for probabilities (n, K) of n images, with the names of the classes if they have any."""
     classes, confidences = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
     if labels:
         return [*map(LabeledPrediction, classes, confidences, map(labels.__getitem__, classes))]

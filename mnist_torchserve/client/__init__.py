@@ -1,1 +1,1 @@
-"""Asking a service: files with digits, drawing in a terminal, comparing its answers with the weights here."""
+"""A client: reads files with digits, draws in a terminal, compares a service's answers with the weights here."""

@@ -1,4 +1,4 @@
-"""Real handwritten digits, and how they look in a terminal."""
+"""Real handwritten digits, and how to draw them in a terminal."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +11,27 @@ _SHADES = np.array(list(" ░▒▓█"))
 
 
 def sample() -> tuple[Levels, Levels]:
-    """The first 500 digits of MNIST's test set: pixels (500, 784), 0 black, and labels (500,)."""
+    """Return the first 500 digits of MNIST's test set: pixels (500, 784), 0 black, and labels (500,)."""
     pixels, labels = contract.sample()
-    # Copies, since torch wants arrays that can be written to.
+    # Copies, since torch needs writable arrays.
     return np.frombuffer(pixels, np.uint8).reshape(-1, PIXELS).copy(), np.frombuffer(labels, np.uint8).copy()
 
 
 def floats(levels: Levels) -> NDArray[np.float32]:
-    """Grey levels 0..255 as the service gets them: float32 in 0..1."""
+    """Convert grey levels 0..255 to what the service gets: float32 in 0..1."""
     return levels.astype(np.float32) / np.float32(255)
 
 
 def levels(floats: NDArray[np.float32]) -> Levels:
-    """The grey levels nearest to floats."""
+    """Convert floats to the nearest grey levels."""
     nearest: Levels = np.rint(floats * 255).astype(np.uint8)
     return nearest
 
 
 def draw(pixels: Levels) -> str:
-    """One digit (784,) as at most 14 lines of text, the empty rows above and below left out.
+    """Draw one digit (784,) as at most 14 lines of text, without the empty rows above and below.
 
-    Ink is drawn in the terminal's own text colour, so it can be read on dark and light grounds.
+    Ink has the terminal's own text colour, so that it is visible on dark and light backgrounds.
     """
     rows = pixels.reshape(SIDE // 2, 2, SIDE).mean(axis=1)  # a character is about twice as high as wide
     inked = np.flatnonzero(rows.max(axis=1) >= 32)

@@ -1,4 +1,4 @@
-"""Files that hold digits, read as the service itself reads them.
+"""Reads files with digits as the service itself reads them.
 
 file ── PNG, JPEG, WebP, JSON: batch.read; .npy: NumPy ──> images (784,), or why there is none
 """
@@ -16,13 +16,13 @@ from classifier.types import PIXELS, SIDE, Model, Pixels, Refusal, Request
 
 _NUMPY = b"\x93NUMPY"
 _SHAPES = ((PIXELS,), (SIDE, SIDE))
-_LONGER_SIDE = 640  # pixels, of a photograph that is made smaller
+_LONGER_SIDE = 640  # pixels, of a photograph after it is made smaller
 
 
 def read(content: bytes, pictures: Literal["mnist", "plain"] = "mnist") -> list[Pixels | Refusal]:
-    """The images in a file, whose first bytes tell its kind: each as pixels (784,) in 0..1, or why there are none.
+    """Read the images in a file, by its first bytes. Each is pixels (784,) in 0..1, or the reason why there are none.
 
-    `pictures` is how the model that is asked has them read.
+    `pictures` says how pictures are read for the model.
     """
     if content.startswith(_NUMPY):
         pixels, refusals = _array(content)
@@ -34,14 +34,14 @@ def read(content: bytes, pictures: Literal["mnist", "plain"] = "mnist") -> list[
 
 
 def smaller(content: bytes) -> tuple[bytes, str]:
-    """A picture with more pixels than a service reads, made smaller, and a note that says so; all else as it is."""
+    """Make a picture smaller if a service would not read it, with a note that says so. Return all else unchanged."""
     if not image_files.is_image(content):
         return content, ""
-    with suppress(Exception), warnings.catch_warnings(action="ignore"):  # damage is told by whoever reads it
+    with suppress(Exception), warnings.catch_warnings(action="ignore"):  # `read` reports damage
         photograph = Image.open(io.BytesIO(content))
         width, height = photograph.size
         if width * height > image_files.MAX_PIXELS or max(width, height) > image_files.MAX_SIDE:
-            photograph.draft(None, (2 * _LONGER_SIDE, 2 * _LONGER_SIDE))  # a JPEG is decoded at a fraction of its size
+            photograph.draft(None, (2 * _LONGER_SIDE, 2 * _LONGER_SIDE))  # decodes a JPEG at a fraction of its size
             picture = ImageOps.exif_transpose(photograph)
             picture.thumbnail((_LONGER_SIDE, _LONGER_SIDE))
             file = io.BytesIO()
@@ -51,12 +51,12 @@ def smaller(content: bytes) -> tuple[bytes, str]:
 
 
 def _array(content: bytes) -> tuple[Pixels, dict[int, Refusal]]:
-    """An array of one or more images; integers are grey levels from 0 to 255."""
+    """Read an array of one or more images. Integers are grey levels from 0 to 255."""
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
         if array.shape not in _SHAPES and array.shape[1:] not in _SHAPES:
             raise ValueError(f"it has the shape {array.shape} in place of (784,), (28, 28), (n, 784) or (n, 28, 28)")
-        with np.errstate(over="ignore"):  # beyond float32 is infinite, and so out of range
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite, so they are out of range
             pixels = array.astype(np.float32).reshape(-1, PIXELS)
     except (ValueError, TypeError, EOFError) as error:
         wrong = Refusal("malformed", f"Expected a .npy file of images: {error}.")

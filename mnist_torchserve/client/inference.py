@@ -1,4 +1,4 @@
-"""Asking a service about one image: the one that runs on this machine, or any other."""
+"""Sends one image to a service: the one that runs on this machine, or any other."""
 
 import os
 import re
@@ -16,7 +16,7 @@ TIMEOUT = 10  # s
 
 
 def no_answer(url: str, error: requests.RequestException, hint: str) -> str:
-    """Why there was no answer, and what to do: `hint`, where nothing is wrong but that nobody answers."""
+    """Say why there was no answer, and what to do. The advice is `hint` if nothing answers at all."""
     if isinstance(error, requests.exceptions.SSLError):
         return (
             f"The certificate of {url} is not trusted here: name the file of its authority in SSL_CERT_FILE. "
@@ -26,18 +26,18 @@ def no_answer(url: str, error: requests.RequestException, hint: str) -> str:
 
 
 class Client:
-    """A client of one service, with the key that the environment variable API_KEY holds, if any.
+    """A client of one service, with the key in the environment variable API_KEY, if any.
 
     Args:
-        url: the service's route, or its address, at which `/predict` is meant; None for the gateway or the TorchServe
-            that runs here.
+        url: the service's route, or its address, to which `/predict` is added; None for the gateway or TorchServe that
+            runs here.
 
     Raises:
-        ServiceError: no address is given, and nothing runs here.
+        ServiceError: there is no URL, and nothing runs here.
     """
 
     def __init__(self, url: str | None = None) -> None:
-        self.pictures: Literal["mnist", "plain"] = "mnist"  # how its model has them read, as far as that is known here
+        self.pictures: Literal["mnist", "plain"] = "mnist"  # how pictures are read for its model, as far as known here
         if url is not None:
             self._session = requests.Session()
             self.route = url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + "/predict"
@@ -61,16 +61,16 @@ class Client:
         self._session.close()
 
     def ask(self, image: Pixels | Refusal) -> dict[str, Any]:
-        """`{"prediction", "confidence", "probabilities"}`, or `{"code", "message"}`.
+        """Return `{"prediction", "confidence", "probabilities"}`, or `{"code", "message"}`.
 
-        An image that could not be read is not sent; a service that tells no probabilities gives none.
+        An image that could not be read is not sent. Some services return no probabilities.
 
         Raises:
             requests.RequestException: there is no answer.
         """
         if isinstance(image, Refusal):
             return {"code": int(image.status), "message": str(image)}
-        # TorchServe itself reads a query at this route alone.
+        # TorchServe itself reads a query only at this route.
         route = re.sub(r"/predictions/([^/]+)$", r"/models/\1/invoke", self.route)
         response = self._session.post(route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT)
         if response.ok and (answer := Answer.parse(response.content)):

@@ -1,4 +1,4 @@
-"""Images beside what a service says of them, in a terminal: two pixels in a character where it has colours."""
+"""Shows images next to a service's answers in a terminal: two pixels in a character if it has colours."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from rich.text import Text
 from classifier.types import SIDE, Pixels, Refusal
 from . import digits
 
-BESIDE = 40  # columns that an answer needs beside its image
-UNSURE = 0.5  # confidence below which there may be no digit at all
+BESIDE = 40  # columns that an answer needs next to its image
+UNSURE = 0.5  # below this confidence there may be no digit
 
 
 class Terminal:
-    """Where images are shown."""
+    """The terminal that shows images."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
         self._draw = _half_blocks if self._console.color_system else _shades
 
     def show(self, name: str, image: Pixels | Refusal, answer: dict[str, Any]) -> None:
-        """Print one image beside its answer, `{"prediction", "confidence"}` or `{"code", "message"}`."""
+        """Print one image next to its answer, `{"prediction", "confidence"}` or `{"code", "message"}`."""
         said = Text(name, style="bold")
         if "prediction" in answer:
             lines = f"\n\nprediction  {answer['prediction']}\nconfidence  {answer['confidence']:.4f}"
@@ -41,13 +41,13 @@ class Terminal:
 
 
 def _bars(probabilities: list[float]) -> str:
-    """Whatever else an image might be, likeliest first: a line for each digit of at least a hundredth."""
+    """Draw a line for each digit with a probability of at least a hundredth, likeliest first."""
     likely = sorted(((each, digit) for digit, each in enumerate(probabilities) if each >= 0.01), reverse=True)
     return "".join(f"\n{digit} {'█' * max(1, round(20 * each)):20} {each:.2f}" for each, digit in likely)
 
 
 def _half_blocks(image: Pixels) -> Text:
-    """An image (784,) in 14 lines of 28 characters, in its own greys."""
+    """Draw an image (784,) in 14 lines of 28 characters, in its own greys."""
     lines = [Text() for _ in range(SIDE // 2)]
     for line, pair in zip(lines, digits.levels(image).reshape(SIDE // 2, 2, SIDE), strict=True):
         for top, bottom in pair.T.tolist():
@@ -56,5 +56,5 @@ def _half_blocks(image: Pixels) -> Text:
 
 
 def _shades(image: Pixels) -> Text:
-    """An image (784,) in at most 14 lines of shades, for paper and pipes."""
+    """Draw an image (784,) in at most 14 lines of shades, for paper and pipes."""
     return Text(digits.draw(digits.levels(image)))

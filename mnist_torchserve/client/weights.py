@@ -1,4 +1,4 @@
-"""What the committed weights themselves answer, outside of any server: the oracle for a service's answers."""
+"""Computes what the committed weights answer without a server: the oracle for a service's answers."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,25 +15,25 @@ _BATCH = 250  # images at a time
 
 
 class ComparisonError(Exception):
-    """The service did not answer, or not as the contract says; the message says what it did."""
+    """The service did not answer, or broke the contract. The message says what it did."""
 
 
 def probabilities(runtime: Runtime, pixels: Pixels) -> Probabilities:
-    """Any number of images (n, 784) to probabilities (n, 10), some at a time."""
+    """Turn any number of images (n, 784) into probabilities (n, 10), some at a time."""
     starts = range(0, len(pixels), _BATCH)
     return np.concatenate([runtime.probabilities(pixels[start : start + _BATCH]) for start in starts])
 
 
 def answers(runtime: Runtime, pixels: Pixels) -> list[Answer]:
-    """What a right service says of images (n, 784)."""
+    """Return the right answers to images (n, 784)."""
     return [Answer(int(row.argmax()), float(row.max())) for row in probabilities(runtime, pixels)]
 
 
 def differences(url: str, runtime: Runtime, pixels: Pixels, tolerance: float) -> Sequence[str]:
-    """A sentence for each image of `pixels` (n, 784) that the service at `url` answers unlike the weights.
+    """Return a sentence for each image (n, 784) that the service at `url` answers differently from the weights.
 
     Raises:
-        ComparisonError: an answer is no prediction.
+        ComparisonError: an answer is not a prediction.
     """
     expected = answers(runtime, pixels)
     with requests.Session() as session, ThreadPoolExecutor(CONNECTIONS) as pool:

@@ -1,4 +1,4 @@
-"""What `scripts/` starts, a module for each verb: its arguments, its messages, its exit codes, and nothing else."""
+"""The commands in `scripts/`, a module for each verb, with only its arguments, messages and exit codes."""
 
 import argparse
 import contextlib
@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 def command_line(verb: str, description: str | None, epilog: str = "") -> argparse.ArgumentParser:
-    """The command line of a verb, whose `--help` is its module's own documentation."""
+    """Return the command line of a verb. Its `--help` is the docstring of its module."""
     return argparse.ArgumentParser(
         prog=f"scripts/{verb}",
         description=description,
@@ -18,7 +18,7 @@ def command_line(verb: str, description: str | None, epilog: str = "") -> argpar
 
 
 def labels(name: str) -> list[str]:
-    """The names of classes in a file of an option, a line for each."""
+    """Read the names of classes from an option's file, one on each line."""
     try:
         return [line.strip() for line in Path(name).read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -26,11 +26,11 @@ def labels(name: str) -> list[str]:
 
 
 def tell(what: str, stream: TextIO | None = None) -> None:
-    """A line of progress, which changes nothing where it cannot be written, or nobody is left to read it."""
+    """Print a line of progress. If it cannot be written, or nobody reads it, nothing happens."""
     with contextlib.suppress(OSError):
         print(what, file=stream, flush=True)
 
 
 def say(what: str) -> None:
-    """A line of progress, beside the output that another program may read."""
+    """Print a line of progress, separate from the output that another program may read."""
     tell(f"  {what}", sys.stderr)

@@ -1,8 +1,8 @@
-"""Build a model's archive: MNIST's, model_store/mnist.mar, or with --name that of a network that you bring.
+"""Build a model's archive: MNIST's, model_store/mnist.mar, or with --name the archive of your own network.
 
-A class and its weights (--model-file or --model, and --weights) or an ONNX file (--onnx): what it takes and gives is
-found by trying, it is exported and compared, and what goes into the archive is written to models/NAME. With --name
-alone, the archive is built again from there. The code of a class that you name runs with your rights.
+Give a class and its weights (--model-file or --model, and --weights), or an ONNX file (--onnx). The command finds out
+the input and output by trying, exports the network, compares the results, and writes the contents of the archive to
+models/NAME. With only --name, it builds the archive again from there. The code of your class runs with your rights.
 """
 
 import argparse
@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def pack(options: argparse.Namespace, archive: Archive) -> None:
-    """Write what goes into the archive of the network that is brought; ServiceError if it cannot be used."""
-    # Only who brings a network has the packages that this takes.
+    """Write the contents of the archive of the user's network. ServiceError if it cannot be used."""
+    # These packages are only installed for a user's own network.
     from mnist_torchserve.packaging.errors import PackagingError  # noqa: PLC0415
     from mnist_torchserve.packaging.package import Brought, package  # noqa: PLC0415
     from mnist_torchserve.packaging.source import Source  # noqa: PLC0415

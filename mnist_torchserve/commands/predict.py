@@ -1,10 +1,10 @@
 """Ask a service which digits are in files: PNG, JPEG, WebP, .npy, or JSON as the service takes it; - is standard input.
 
-A file is read here as the service would read it, and its 784 numbers are sent: what is shown is what the model saw.
-A photograph with more pixels than the service reads is made smaller first.
-The key of a service that asks for one stands in the environment variable API_KEY.
+The command reads a file as the service would, and sends its 784 numbers. So it shows what the model saw.
+It first makes a photograph smaller if it has more pixels than the service reads.
+If the service needs a key, set the environment variable API_KEY.
 
-Exit code 0: every image was predicted; 1: one was refused, or no service answered; 2: the command line is wrong.
+Exit code 0: every image was predicted. 1: one was refused, or no service answered. 2: the command line is wrong.
 """
 
 import json
@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.url and urlsplit(options.url).scheme not in ("http", "https"):
         parser.error(f"expected a URL that begins with http:// or https://, got {options.url}")
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads the output may have enough of it
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the reader of the output may stop early
     try:
         with Client(options.url) as client:
             predicted, total = predict(client, options.files, options.json)
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def predict(client: Client, names: list[str], as_json: bool) -> tuple[int, int]:
-    """Show each image with its answer; return how many were predicted, and how many there were."""
+    """Show each image with its answer. Return how many were predicted, and how many there were."""
     terminal = Terminal()
     predicted = total = 0
     for name, index, image in images_in(names, client.pictures):
@@ -67,7 +67,7 @@ def predict(client: Client, names: list[str], as_json: bool) -> tuple[int, int]:
 
 
 def images_in(names: list[str], pictures: Literal["mnist", "plain"]) -> Iterator[tuple[str, int, Pixels | Refusal]]:
-    """Each file's images, with the file's name and their place in it; or why there is none."""
+    """Yield each file's images, or why there is none, with the file's name and their place in it."""
     for name in names:
         try:
             content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()

@@ -1,9 +1,9 @@
-"""Start the service: environment, archive, TorchServe, and a few real digits to show that it predicts.
+"""Start the service: environment, archive, TorchServe, and predictions of a few real digits to show that it works.
 
-With --gateway, Envoy stands in front: the routes, limits and keys that a network sees, as deploy/gateway says. A
-TorchServe that runs already stays as it is.
-It stays in the foreground until Ctrl-C or SIGTERM; with --detach it returns as soon as a prediction was answered.
-Exit code 0: it predicted (and, in the foreground, ended cleanly); 1: it could not start, and the message says why.
+With --gateway, Envoy runs in front, with the routes, limits and keys in deploy/gateway. A TorchServe that already runs
+keeps running.
+The command stays in the foreground until Ctrl-C or SIGTERM. With --detach, it returns after the first predictions.
+Exit code 0: the service predicted, and in the foreground ended cleanly. 1: it could not start; the message says why.
 """
 
 import sys
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def local_services(with_gateway: bool, models: Sequence[str] = ()) -> list[Service]:
-    """What is to run on this machine, in the order of its start."""
+    """Return the services to run on this machine, in the order of their start."""
     server = TorchServe(models=models)
     if not with_gateway:
         return [server]
@@ -70,7 +70,7 @@ def local_services(with_gateway: bool, models: Sequence[str] = ()) -> list[Servi
 
 
 def serve(services: Sequence[Service], detach: bool) -> None:
-    """Start services in turn; whatever ends this stops them, but for `detach` once they are ready."""
+    """Start services in turn. The end of this process stops them, except with `detach` once they are ready."""
     with ExitStack() as started:
         for service in services:
             if service.process() is not None and service is not services[-1]:
@@ -99,7 +99,7 @@ def stop(service: Service) -> None:
 
 
 def wait_for_end(services: Sequence[Service]) -> Service:
-    """Return the first of them that ends."""
+    """Return the first service that ends."""
     while True:
         for service in services:
             if service.has_ended():
@@ -108,8 +108,8 @@ def wait_for_end(services: Sequence[Service]) -> Service:
 
 
 def show(services: Sequence[Service]) -> None:
-    """Show what one gets of the outermost service that lets this machine in, and where to draw."""
-    # A gateway may want a certificate, which clients alone have.
+    """Show answers of the outermost service that lets this machine in, and where to draw."""
+    # A gateway may need a certificate that only clients have.
     open_to_us = [each for each in services if isinstance(each, TorchServe) or not each.settings.client_authority]
     for service in services:
         if isinstance(service, Gateway) and not service.has_healthy_node():
@@ -124,7 +124,7 @@ def show(services: Sequence[Service]) -> None:
 
 
 def show_predictions(service: Service) -> None:
-    """Send images and draw each beside its answer."""
+    """Send images, and draw each one next to its answer."""
     with service.session() as session:
         for image, label in examples(service.models[0]):
             try:
@@ -141,7 +141,7 @@ def show_predictions(service: Service) -> None:
 
 
 def examples(model: str) -> Iterable[tuple[digits.Levels, int]]:
-    """Images (784,) with what they show: real digits, or the golden example of a model of other things."""
+    """Return images (784,) with their labels: real digits, or the golden example of a model of other things."""
     archive = Archive.named(model)
     if archive.is_ours:
         pixels, labels = digits.sample()
@@ -151,7 +151,7 @@ def examples(model: str) -> Iterable[tuple[digits.Levels, int]]:
 
 
 def beside(drawing: str, label: int, answer: dict[str, Any]) -> str:
-    """A drawn image with its label and its answer to the right."""
+    """Return a drawn image with its label and its answer on the right."""
     lines = drawing.splitlines()
     named = f" ({answer['label']})" if "label" in answer else ""
     said = [f"label       {label}", f"prediction  {answer['prediction']}{named}"]

@@ -1,8 +1,8 @@
-"""Train the network from nothing: data, three seeds, choice, weights files, model card.
+"""Train the network from scratch: data, three seeds, choice, weights files, model card.
 
-Takes about 15 minutes on two cores for MNIST. With --idx and --name, trains it on any images in MNIST's format, and
-writes all that belongs to that model to models/NAME. Interrupted, it goes on after the last whole epoch when
-it is run again.
+This takes about 15 minutes on two cores for MNIST. With --idx and --name, the command trains on any images in MNIST's
+format, and writes the model's files to models/NAME. After an interruption, run it again to continue after the last
+complete epoch.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def train_on_own_data(options: argparse.Namespace) -> int:
 def train(
     seeds: list[int], configuration: Configuration, images: Dataset, work: Path
 ) -> tuple[list[campaign.TrainedSeed], dict[str, Any]] | None:
-    """Train all seeds, and tell how; None if that was interrupted."""
+    """Train all seeds and report progress. Return None after an interruption."""
     now = provenance.begin(work / "story.json", configuration, images)
     listed = ", ".join(map(str, seeds))
     print(f"Training seeds {listed} on {len(images.train.labels):,} images, a thread each, on {now['machine']}.")

@@ -1,8 +1,8 @@
-"""Replace the running model by the one in this checkout, without an interruption at the gateway.
+"""Replace the running model with the one in this checkout, without an interruption at the gateway.
 
 A second TorchServe takes over while the first restarts with a newly built archive. If the new model does not load, the
-old one has never stopped. If the first does not come back, the second serves on.
-Exit code 0: every node has the new model; 1: it has not, and the message says why.
+old one keeps serving. If the first TorchServe does not come back, the second keeps serving.
+Exit code 0: every node has the new model. 1: the update failed; the message says why.
 """
 
 import sys
@@ -33,7 +33,7 @@ def update(server: TorchServe) -> None:
     for model in server.models:
         Archive.named(model).build_if_outdated()
     try:
-        if server.process() is not None:  # else the second serves, since an update that failed
+        if server.process() is not None:  # otherwise the second serves, after a failed update
             gateway.route(Node.of(server))
             second.stop()
             tell("Starting a second TorchServe with the new model")
@@ -54,7 +54,7 @@ def update(server: TorchServe) -> None:
 
 
 def settle(gateway: Gateway, server: TorchServe, second: TorchServe) -> None:
-    """Leave the first alone in service; or the second, if the first does not come back."""
+    """Let only the first serve, or only the second if the first does not come back."""
     try:
         if server.process() is None:
             server.restart()

@@ -1,4 +1,4 @@
-"""Envoy's administration interface, on a socket in the file system that only this machine's user can open."""
+"""Envoy's administration interface, on a socket in the file system that only this user can open."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ _TIMEOUT = 2.0  # s
 
 
 class NodeState(NamedTuple):
-    """What Envoy makes of a node."""
+    """The state of a node, as Envoy sees it."""
 
     healthy: bool
     draining: bool
@@ -21,7 +21,7 @@ class Admin:
     """The administration of one Envoy.
 
     Args:
-        socket_path: its socket. Every method raises OSError where Envoy does not answer there.
+        socket_path: its socket. Every method raises OSError if Envoy does not answer there.
     """
 
     def __init__(self, socket_path: Path) -> None:
@@ -33,18 +33,18 @@ class Admin:
         return status == 200
 
     def stats(self, *names: str) -> dict[str, int | str]:
-        """Counters, gauges and texts; those that Envoy does not have yet are left out."""
+        """Return counters, gauges and texts, without those that Envoy does not have yet."""
         _, body = self._ask("GET", f"/stats?format=json&filter=^({'|'.join(names)})$")
         return {stat["name"]: stat["value"] for stat in json.loads(body)["stats"] if "name" in stat}
 
     def nodes(self) -> dict[str, NodeState]:
-        """The nodes of the cluster `inference`, by `host:port`."""
+        """Return the nodes of the cluster `inference`, by `host:port`."""
         _, body = self._ask("GET", "/clusters?format=json")
         [cluster] = [c for c in json.loads(body)["cluster_statuses"] if c["name"] == "inference"]
         return dict(_node_state(host) for host in cluster.get("host_statuses", []))
 
     def drain(self) -> None:
-        """Tell every client to close its connection after its next answer, and stop listening after the drain time."""
+        """Ask every client to close its connection after its next answer, and stop listening after the drain time."""
         self._ask("POST", "/drain_listeners?graceful")
 
     def _ask(self, method: str, path: str) -> tuple[int, bytes]:

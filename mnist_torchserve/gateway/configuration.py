@@ -1,7 +1,7 @@
-"""Envoy's configuration: deploy/gateway/envoy.yaml with what the settings say, as a bootstrap and what it watches.
+"""Envoy's configuration: deploy/gateway/envoy.yaml and the settings, as a bootstrap and the files that it watches.
 
-What may change while Envoy runs (keys, nodes, certificates) is in files of its own, which Envoy reads again as soon as
-another file takes their place.
+Keys, nodes and certificates may change while Envoy runs. They are in separate files, which Envoy reads again as soon as
+they are replaced.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
 
 Config = dict[str, Any]
 
-# The model that the template names, as a word of its own, and the list of all models.
+# The model that the template names, as a separate word, and the list of all models.
 _MODEL = re.compile(r"\bmnist\b(?!-)")
-_ALL_MODELS = r"[\"mnist\"]"  # within a string in JSON
+_ALL_MODELS = r"[\"mnist\"]"  # inside a string in JSON
 
 _TYPE = "type.googleapis.com/envoy."
-# Envoy's statistic that tells which version of a file it has.
+# Envoy's statistic for the version of a file that it has read.
 _VERSIONS = {
     "routes": "http.gateway.rds.routes.version_text",
     "inference": "cluster.inference.version_text",
@@ -41,15 +41,15 @@ _VERSIONS = {
 
 
 def derive(template: Path, settings: Settings, nodes: Sequence[Node], models: Sequence[str], admin: Path) -> Config:
-    """The template with the addresses, nodes, keys and certificates in place, still in one piece.
+    """Fill addresses, nodes, keys and certificates into the template, and return it in one piece.
 
     Args:
         template: an Envoy configuration with the listeners `gateway` and `metrics`, and the clusters `admin`,
             `inference`, `grpc` and `management`.
         settings: addresses, keys, certificates, and whether there is a page to draw on.
-        nodes: the TorchServe nodes, in place of those of the settings.
-        models: the names of the models that they serve, the one that `/predict` means first.
-        admin: the socket of Envoy's own administration, for this machine's user alone.
+        nodes: the TorchServe nodes, instead of those in the settings.
+        models: the names of the models that they serve. `/predict` uses the first.
+        admin: the socket of Envoy's own administration, which only this user can open.
     """
     text = template.read_text()
     config: Config = yaml.safe_load(_MODEL.sub(models[0], text))
@@ -66,7 +66,7 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], models: Se
     if settings.keys:
         _ask_for_keys(routes, settings.keys)
     if settings.demo:
-        routes[-1:-1] = demo_routes.routes()  # before the last, which refuses all other paths
+        routes[-1:-1] = demo_routes.routes()  # before the last one, which refuses all other paths
     if settings.certificate:
         listener["filter_chains"][0]["transport_socket"] = _tls(settings)
     for cluster in config["static_resources"]["clusters"]:
@@ -82,12 +82,12 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], models: Se
 
 
 def validate(envoy: str, config: Config, folder: Path) -> None:
-    """Let Envoy check a configuration that is in one piece, by way of a file in `folder`.
+    """Let Envoy check a configuration in one piece, through a file in `folder`.
 
     Raises:
         SettingsError: with Envoy's own reason.
     """
-    # Keys are in it: where this is ended in the middle, the folder keeps them from others, until it is made again.
+    # The file contains keys. If this process is killed, the folder keeps others from reading them until the next start.
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=folder) as file:
         yaml.safe_dump(config, file)
         file.flush()
@@ -103,10 +103,10 @@ def write(config: Config, folder: Path) -> dict[str, str]:
     """Write a configuration as a bootstrap and the files that it watches.
 
     Returns:
-        For each of Envoy's statistics that tell which version of a file it has: that version.
+        The expected version of each file, by the name of Envoy's statistic for it.
 
     Raises:
-        SettingsError: Envoy runs in this folder already, and cannot take up the change without a restart.
+        SettingsError: Envoy already runs in this folder, and needs a restart for the change.
     """
     watched = _split(config, folder)
     bootstrap = folder / "envoy.yaml"
@@ -126,7 +126,7 @@ def write(config: Config, folder: Path) -> dict[str, str]:
 
 
 def _split(config: Config, folder: Path) -> dict[str, Config]:
-    """Take what may change while Envoy runs out of a configuration, which then names a file for each such resource."""
+    """Move what may change while Envoy runs out of a configuration, which then names a file for each resource."""
     watched: dict[str, Config] = {}
 
     def watch(name: str, kind: str, resource: Config) -> Config:
@@ -173,7 +173,7 @@ def _ask_for_keys(routes: Sequence[Config], keys: Sequence[str]) -> None:
 
 
 def _limit_rates(filters: Sequence[Config], settings: Settings) -> None:
-    """Put both rates into their token buckets, which Envoy fills at once: ten times a second if that comes out even."""
+    """Set both rates. Envoy fills the two token buckets together, ten times a second if the rates divide by ten."""
     rates = settings.rate_limit_all, settings.rate_limit_client
     fills = 10 if all(rate % 10 == 0 for rate in rates) else 1  # a second
 
@@ -187,7 +187,7 @@ def _limit_rates(filters: Sequence[Config], settings: Settings) -> None:
 
 
 def _of_each(route: Config, models: Sequence[str]) -> list[Config]:
-    """A route of the template's model, for each model; of what more it takes, such as `/predict`, the first has all."""
+    """Return a route of the template for each model. Routes that name no model, such as `/predict`, are the first's."""
     text = json.dumps(route)
     if _ALL_MODELS in text:
         names = ", ".join(f'"{model}"' for model in models)
@@ -219,7 +219,7 @@ def _tls(settings: Settings) -> Config:
 
 
 def _endpoint(node: Node, address: Address) -> Config:
-    # Its health is asked at the management port, which alone can tell whether a worker answers.
+    # Health checks go to the management port: only that one shows whether a worker answers.
     check: Config = {"port_value": node.management.port}
     endpoint: Config = {"address": _socket_address(address), "health_check_config": check}
     return {"endpoint": endpoint, "health_status": "DRAINING" if node.draining else "UNKNOWN"}
@@ -230,7 +230,7 @@ def _socket_address(address: Address) -> Config:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Put a whole new file, for this user alone, in the place of another: Envoy reads it when it appears."""
+    """Replace a file with a new one that only this user can read. Envoy reads it when it appears."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
         file.write(text)
     os.replace(file.name, path)

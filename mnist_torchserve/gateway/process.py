@@ -1,4 +1,4 @@
-"""Envoy as a process: started before TorchServe's nodes, ready, given new settings, drained and stopped."""
+"""Starts Envoy in front of TorchServe's nodes, gives it new settings, drains it and stops it."""
 
 import json
 import os
@@ -28,11 +28,11 @@ from .admin import Admin
 from .settings import Node, Settings, load
 
 START_TIMEOUT = 30.0  # s
-DRAIN_TIME = 1.0  # s in which clients are told to go
-LINGER = 0.5  # s that a connection may take to its first request
+DRAIN_TIME = 1.0  # s in which clients are asked to disconnect
+LINGER = 0.5  # s that a connection may take until its first request
 DRAIN_TIMEOUT = 6.0  # s; no request takes longer than its deadline of 5
 STOP_TIMEOUT = 5.0  # s
-FILES = 16_384  # twice what 4,096 connections, each with one behind it, can be
+FILES = 16_384  # twice what 4,096 connections need, each with one to TorchServe
 _POLL = 0.02  # s
 _FOLDER = ROOT / "deploy" / "gateway"
 _CONNECTIONS, _REQUESTS = "http.gateway.downstream_cx_active", "http.gateway.downstream_rq_active"
@@ -42,11 +42,11 @@ class Gateway(Daemon):
     """One Envoy in front of TorchServe nodes.
 
     Args:
-        servers: the nodes, where the settings name none.
+        servers: the nodes, if the settings name none.
         settings: the settings.toml.
-        template: the configuration that the settings are put into.
+        template: the configuration that the settings are filled into.
         home: folder for its state, its configuration and its logs.
-        output: a file descriptor for what Envoy says, in place of a file; its access log then goes to standard output.
+        output: a file descriptor for Envoy's messages, instead of a file. Its access log then goes to standard output.
     """
 
     name: ClassVar[str] = "the gateway"
@@ -70,16 +70,16 @@ class Gateway(Daemon):
     def on_free_ports(
         cls, home: Path, *servers: TorchServe, limits: Mapping[str, str] | None = None, **settings: object
     ) -> Self:
-        """One on free ports of loopback, its files in `home`.
+        """Return one on free ports of loopback, with its files in `home`.
 
         Args:
-            home: a folder, made if need be.
+            home: a folder, which is created if needed.
             servers: the nodes.
-            limits: changes to the template: a piece of its text, and what stands there instead.
-            settings: what is to stand in settings.toml.
+            limits: changes to the template: a piece of its text, and the text that replaces it.
+            settings: the contents of settings.toml.
 
         Raises:
-            ValueError: a piece of text to be changed is not in the template, or twice.
+            ValueError: the template does not contain a piece of text exactly once.
         """
         home.mkdir(exist_ok=True)
         text = configuration.TEMPLATE.read_text()
@@ -96,22 +96,22 @@ class Gateway(Daemon):
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings as `route` last read them, or as they were when first asked for; SettingsError if unusable."""
+        """The settings as `route` last read them, or as they were at first use. SettingsError if unusable."""
         return load(self._config)
 
     @property
     def addresses(self) -> Sequence[Address]:
-        """Where it listens for clients, and for Prometheus."""
+        """Its addresses for clients and for Prometheus."""
         return [self.settings.listen, self.settings.metrics]
 
     @property
     def url(self) -> str:
-        """Where clients on this machine reach it."""
+        """The URL for clients on this machine."""
         return f"{'https' if self.settings.certificate else 'http'}://{self.settings.listen.from_here()}"
 
     @property
     def metrics_url(self) -> str:
-        """Where Prometheus on this machine reaches it."""
+        """The URL for Prometheus on this machine."""
         return f"http://{self.settings.metrics.from_here()}"
 
     @property
@@ -121,12 +121,12 @@ class Gateway(Daemon):
 
     @property
     def demo_url(self) -> str | None:
-        """The page to draw on; None if it is not served."""
+        """The URL of the page to draw on; None if it is not served."""
         return f"{self.url}{demo_routes.PATH}" if self.settings.demo else None
 
     @property
     def models(self) -> Sequence[str]:
-        """The models behind it, the one that `/predict` means first."""
+        """The models behind it. `/predict` uses the first."""
         [server, *_] = self._servers or [TorchServe()]
         return server.models
 
@@ -142,18 +142,18 @@ class Gateway(Daemon):
 
     @property
     def threads(self) -> int:
-        """Envoy's: one for each processor that it may keep busy, or half of them where TorchServe has the other half.
+        """Envoy's threads: one for each processor that it may use, or for half of them if TorchServe has the others.
 
-        On two cores a second one would take a fifth more CPU for each request, and hand TorchServe smaller batches.
+        On two cores, a second thread takes a fifth more CPU for each request and makes TorchServe's batches smaller.
         """
         return self.settings.threads or max(1, machine.processors() // (1 if self.settings.nodes else 2))
 
     def session(self) -> requests.Session:
-        """A client with a valid key, if keys are asked for; it has no certificate."""
+        """Return a client with a valid key, if the gateway needs one. It has no certificate."""
         session = requests.Session()
-        session.trust_env = False  # REQUESTS_CA_BUNDLE would stand above what follows
+        session.trust_env = False  # REQUESTS_CA_BUNDLE would override the following
         if self.settings.certificate:
-            # It is made out to the name that clients know, not to this machine's loopback address.
+            # The certificate is for the name that clients use, not for this machine's loopback address.
             session.verify = False
             urllib3.disable_warnings(InsecureRequestWarning)
         if self.settings.keys:
@@ -161,9 +161,9 @@ class Gateway(Daemon):
         return session
 
     def wait_ready(self) -> None:
-        """Wait until Envoy listens and, where the nodes are this machine's, finds one healthy.
+        """Wait until Envoy listens and, if the nodes run on this machine, finds one healthy.
 
-        Nodes elsewhere come and go by themselves: without one, clients are told so.
+        Nodes on other machines come and go. Without one, clients get an error that says so.
 
         Raises:
             ServiceError: Envoy ended, or START_TIMEOUT passed.
@@ -173,7 +173,7 @@ class Gateway(Daemon):
         def is_ready() -> bool:
             nonlocal reason
             self._require_process()
-            with suppress(OSError):  # its administration is not there yet
+            with suppress(OSError):  # its administration does not answer yet
                 if self.admin.is_live():
                     reason = f"none of its nodes is healthy: {', '.join(str(node.inference) for node in self.nodes)}"
                     return bool(self.settings.nodes) or self.has_healthy_node()
@@ -185,17 +185,17 @@ class Gateway(Daemon):
             raise ServiceError(f"The gateway is not ready after {START_TIMEOUT:.0f} s: {reason}.") from None
 
     def has_healthy_node(self) -> bool:
-        """Whether the running Envoy finds a node healthy; OSError if none runs."""
+        """Whether the running Envoy finds a node healthy. OSError if no Envoy runs."""
         return any(node.healthy for node in self.admin.nodes().values())
 
     def route(self, *nodes: Node) -> None:
-        """Give the running Envoy the settings as they are now, with other nodes than theirs if any are given.
+        """Give the running Envoy the current settings, with these nodes instead of theirs if any are given.
 
-        Returns when Envoy uses them: all nodes are healthy, and those that are draining have answered what they had.
+        Returns when Envoy uses them: all nodes are healthy, and draining ones have answered their requests.
 
         Raises:
-            ServiceError: it does not run, would refuse the settings, or wants a restart for them; or a node is not
-                healthy, or still busy, after START_TIMEOUT.
+            ServiceError: Envoy does not run, refuses the settings, or needs a restart for them; or a node is not
+                healthy, or is still busy, after START_TIMEOUT.
         """
         if self.process() is None:
             raise ServiceError("The gateway does not run: start it with scripts/serve --gateway.")
@@ -215,13 +215,13 @@ class Gateway(Daemon):
             raise ServiceError(f"The gateway has the new settings, but {lacking}.") from None
 
     def _end(self) -> bool:
-        """End Envoy once it has answered what it has."""
+        """End Envoy once it has answered the requests that it has."""
         try:
             if self.process() is not None:
                 self._drain()
-        finally:  # also where somebody does not want to wait so long
+        finally:  # also after an interrupt
             ended = self._state.end(STOP_TIMEOUT)
-            shutil.rmtree(self._configuration, ignore_errors=True)  # keys are in it
+            shutil.rmtree(self._configuration, ignore_errors=True)  # it contains keys
             if self._envoy is not None:
                 self._envoy.wait()
         return ended
@@ -232,7 +232,7 @@ class Gateway(Daemon):
         if self._output is None:
             self.access_log.touch()
         self._configure(self.settings, self.nodes, Path(temporary))
-        # A connection is a file to the system, whose usual limit of 1,024 would come before Envoy's own.
+        # Each connection needs a file descriptor. The system's usual limit of 1,024 is lower than Envoy's own.
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != resource.RLIM_INFINITY:
             most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
@@ -240,7 +240,7 @@ class Gateway(Daemon):
         command = [_program(), "-c", str(self._configuration / "envoy.yaml"), "--concurrency", str(self.threads)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "500"]
         command += ["--drain-time-s", f"{DRAIN_TIME:.0f}", "--drain-strategy", "immediate"]
-        accesses = self._log_of(self.access_log.name) if self._output is None else None  # standard output as it is
+        accesses = self._log_of(self.access_log.name) if self._output is None else None  # inherits standard output
         log = self._log_of(self._log.name)
         self._envoy = subprocess.Popen(
             command,
@@ -248,7 +248,7 @@ class Gateway(Daemon):
             stdin=subprocess.DEVNULL,
             stdout=accesses,
             stderr=log,
-            start_new_session=True,  # as TorchServe
+            start_new_session=True,  # as for TorchServe
         )
         for lines in (accesses, log):
             if lines is not None:
@@ -261,13 +261,13 @@ class Gateway(Daemon):
         return configuration.write(config, self._configuration)
 
     def _lacking(self, versions: dict[str, str], nodes: Sequence[Node]) -> str | None:
-        """What Envoy has not done yet with new settings; None if it has done all."""
+        """Return what Envoy has not done yet with new settings, or None if it has done all."""
         if self.admin.stats(*versions) != versions:
             return f"has not read them: its reason is in {self._log}"
         states = self.admin.nodes()
         for node in nodes:
             if node.inference.ip() is None:
-                continue  # a name stands for any number of nodes
+                continue  # a name may mean any number of nodes
             state = states[str(node.inference)]
             if node.draining and state.active:
                 return f"the node {node.inference} is still busy with {state.active} requests"
@@ -276,15 +276,15 @@ class Gateway(Daemon):
         return None
 
     def _drain(self) -> None:
-        """Let clients go: at once if there are none."""
+        """Ask clients to disconnect, and wait. Return at once if there are none."""
 
         def is_done() -> bool:
             active, passed = self.admin.stats(_CONNECTIONS, _REQUESTS), time.monotonic() - began
-            # Who has just connected is about to ask; a connection that says nothing is not worth waiting for.
+            # A new connection is about to send a request. One that sends nothing is not worth waiting for.
             idle = not active.get(_CONNECTIONS) or (not active.get(_REQUESTS) and passed > DRAIN_TIME + LINGER)
             return passed > DRAIN_TIME and idle
 
-        with suppress(OSError, TimeoutError):  # it ended meanwhile, or is not up yet: nothing to wait for
+        with suppress(OSError, TimeoutError):  # it has ended, or has not started yet: nothing to wait for
             if self.admin.stats(_CONNECTIONS).get(_CONNECTIONS):
                 self.admin.drain()
                 began = time.monotonic()
@@ -292,7 +292,7 @@ class Gateway(Daemon):
 
 
 def _program() -> str:
-    """Path of Envoy's program."""
+    """Return the path of Envoy's program."""
     beside = str(Path(sys.executable).parent)
     envoy = shutil.which("envoy", path=os.pathsep.join([beside, os.environ["PATH"]]))
     if envoy is None:

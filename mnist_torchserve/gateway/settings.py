@@ -1,4 +1,4 @@
-"""The gateway's settings: what settings.toml says, read and checked before anything starts.
+"""Reads and checks the gateway's settings, settings.toml, before anything starts.
 
 settings.toml ── load ──> Settings ── configuration.derive ──> Envoy's configuration
 """
@@ -13,24 +13,24 @@ from mnist_torchserve.ports import Address
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
 
-KEY_LENGTH = 16  # characters; what is shorter can be guessed
+KEY_LENGTH = 16  # characters; shorter keys can be guessed
 
 
 class SettingsError(ServiceError):
-    """The settings cannot be used; the message says which, where, and what was expected."""
+    """The settings cannot be used. The message says which, where, and what was expected."""
 
 
 class Node(NamedTuple):
-    """A TorchServe that the gateway may send requests to; one that is draining only ends those that it has."""
+    """A TorchServe that the gateway may send requests to. A draining one only finishes those that it has."""
 
     inference: Address
     management: Address
-    grpc: Address | None = None  # None: it gets no requests by gRPC
+    grpc: Address | None = None  # None if it gets no requests by gRPC
     draining: bool = False
 
     @classmethod
     def of(cls, server: TorchServe, *, draining: bool = False) -> Self:
-        """A TorchServe of this machine."""
+        """Return the node of a TorchServe on this machine."""
         inference, management = Address.parse(server.inference_url), Address.parse(server.management_url)
         return cls(inference, management, server.grpc_address, draining)
 
@@ -44,13 +44,13 @@ class _NodeEntry(msgspec.Struct, forbid_unknown_fields=True):
     grpc: str = ""
 
     def node(self) -> Node:
-        """The node, its addresses parsed; SettingsError if one is none."""
+        """Return the node with its addresses parsed. SettingsError if one is invalid."""
         grpc = Address.parse(self.grpc) if self.grpc else None
         return Node(Address.parse(self.inference), Address.parse(self.management), grpc)
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """settings.toml; what each means is said there."""
+    """The contents of settings.toml, which explains each."""
 
     listen: str = "127.0.0.1:8000"
     metrics: str = "127.0.0.1:8001"
@@ -68,27 +68,27 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Settings that can be used as they are: addresses parsed, files read."""
+    """Settings that are ready to use: addresses parsed, files read."""
 
     listen: Address
     metrics: Address
     keys: list[str]
-    certificate: str  # PEM, as are the next two; empty if not set
+    certificate: str  # PEM, like the next two; empty if not set
     private_key: str
     client_authority: str
     nodes: list[Node]
     trusted_proxies: int  # in front of the gateway
     rate_limit_all: int  # requests a second
     rate_limit_client: int
-    threads: int  # Envoy's; 0 for as many as it may keep busy
+    threads: int  # Envoy's; 0 for as many as its processors allow
     demo: bool  # whether the page to draw on is served
 
 
 def load(path: Path) -> Settings:
-    """Read and check a settings file and the files that it names, which are relative to its folder.
+    """Read and check a settings file and the files that it names, relative to its folder.
 
     Raises:
-        SettingsError: a name is unknown, a file is missing, or together they would open the service to strangers.
+        SettingsError: a name is unknown, a file is missing, or the settings would open the service to strangers.
     """
     try:
         file = msgspec.toml.decode(path.read_bytes(), type=_File)
@@ -126,9 +126,9 @@ def _require_safe(settings: Settings, without_keys: bool, path: Path) -> None:
 
 
 def _require_private(path: Path) -> None:
-    """Refuse a secret of this user's that others can read, as ssh does.
+    """Refuse a secret of this user that others can read, as ssh does.
 
-    In a container a mounted secret may be another user's, who says who reads it.
+    In a container, a mounted secret may belong to another user, who decides who can read it.
     """
     state = path.stat()
     if state.st_uid == os.geteuid() and state.st_mode & 0o077:
@@ -147,7 +147,7 @@ def _keys(path: Path) -> list[str]:
         raise SettingsError(f"Expected one API key a line, got none - in {path}")
     for number, key in enumerate(keys, 1):
         if len(key) < KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
-            # The key itself is not shown: a log may keep what we say.
+            # The message does not contain the key, since a log may keep it.
             raise SettingsError(
                 f"Expected at least {KEY_LENGTH} ASCII characters without spaces as an API key, "
                 f"key {number} is not that - in {path}. `openssl rand -hex 32` makes one"

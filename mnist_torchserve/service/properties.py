@@ -11,17 +11,17 @@ CONFIG = ROOT / "config.properties"
 
 _APIS = ("inference", "management", "metrics")
 _GRPC_APIS = ("inference", "management")
-# What TorchServe takes where the file is silent.
+# TorchServe's defaults for settings that the file does not have.
 _DEFAULTS = {f"{api}_address": f"http://127.0.0.1:{8080 + number}" for number, api in enumerate(_APIS)}
 _DEFAULTS |= {f"grpc_{api}_address": "127.0.0.1" for api in _GRPC_APIS}
 _DEFAULTS |= {f"grpc_{api}_port": str(7070 + number) for number, api in enumerate(_GRPC_APIS)}
 
 
 def read_properties(path: Path = CONFIG) -> dict[str, str]:
-    """The settings of a .properties file.
+    """Read the settings of a .properties file.
 
     Raises:
-        ServiceError: a line is one that `torchserve --start` itself does not read, or the file is not there.
+        ServiceError: `torchserve --start` itself would not read a line, or the file does not exist.
     """
     try:
         lines = path.read_bytes().splitlines()
@@ -46,10 +46,10 @@ def read_properties(path: Path = CONFIG) -> dict[str, str]:
 
 
 def addresses(settings: Mapping[str, str], path: Path) -> dict[str, Address]:
-    """Where TorchServe listens, by the API's name: three for HTTP, then `grpc_inference` and `grpc_management`.
+    """Return where TorchServe listens, by API: three for HTTP, then `grpc_inference` and `grpc_management`.
 
     Raises:
-        ServiceError: one of them is none on which it can listen; the message names `path`.
+        ServiceError: it cannot listen on one of them. The message names `path`.
     """
     told = {**_DEFAULTS, **settings}
     found = {}
@@ -73,7 +73,7 @@ def addresses(settings: Mapping[str, str], path: Path) -> dict[str, Address]:
 
 
 def models(settings: Mapping[str, str], model_store: Path) -> list[str]:
-    """The names of the models that `load_models` lists, in its order; `all` are those of the model store."""
+    """Return the models that `load_models` lists, in its order. `all` means those in the model store."""
     listed = settings.get("load_models", "")
     if listed.lower() == "all":
         return sorted(file.stem for file in model_store.glob("*.mar"))
@@ -81,7 +81,7 @@ def models(settings: Mapping[str, str], model_store: Path) -> list[str]:
 
 
 def write_on_free_ports(folder: Path, settings: Mapping[str, str]) -> Path:
-    """Write settings as a config.properties into `folder`, on free ports where they name none."""
+    """Write settings as a config.properties into `folder`, with free ports where they name none."""
     ports = free_ports(len(_APIS) + len(_GRPC_APIS))
     free = {f"{api}_address": f"http://127.0.0.1:{ports.pop()}" for api in _APIS}
     free |= {f"grpc_{api}_port": str(ports.pop()) for api in _GRPC_APIS}

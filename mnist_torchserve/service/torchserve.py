@@ -1,4 +1,4 @@
-"""TorchServe as a process: started from a config.properties, ready, stopped without a trace."""
+"""Starts TorchServe from a config.properties, waits until it is ready, and stops it without a trace."""
 
 import os
 import re
@@ -23,10 +23,10 @@ from . import health, java, properties
 from .properties import CONFIG
 
 START_TIMEOUT = 90.0  # s until the first prediction, on a slow machine
-STOP_TIMEOUT = 20.0  # s that the JVM gets to end by itself
-DRAIN_TIMEOUT = 5.0  # s until those who wait are answered, as long as the gateway lets anybody wait
-BATCH_TIME = 0.1  # s, much more than a worker takes for a batch, and nobody tells when it has ended
-# How the names begin of what is passed on: user and time, and settings of the loader, the heap and processors.
+STOP_TIMEOUT = 20.0  # s that the JVM gets to end before it is killed
+DRAIN_TIMEOUT = 5.0  # s until waiting requests are answered, the same as the gateway's deadline
+BATCH_TIME = 0.1  # s, much more than a worker needs for a batch; nothing reports when a batch has ended
+# The beginnings of variables that are passed on: user, time, and settings of the loader, the heap and processors.
 PASSED_ON = ("HOME", "USER", "LOGNAME", "TZ", "LD_", "CUDA_", "NVIDIA_", "OMP_", "MALLOC_")
 
 
@@ -38,9 +38,9 @@ class TorchServe(Daemon):
         home: folder for its state and its logs.
         model_store: folder of the archives that it may load.
         log_config: settings of its logs; None for TorchServe's own.
-        output: a file descriptor for what is logged to the console, in place of a file.
-        models: those that it is to serve, the first of which the gateway's `/predict` means; none for those that it
-            serves already, or else for those of its config.properties.
+        output: a file descriptor for what it logs to the console, instead of a file.
+        models: the models to serve; the gateway's `/predict` uses the first. If empty, those that it already serves, or
+            else those in its config.properties.
     """
 
     name: ClassVar[str] = "TorchServe"
@@ -61,11 +61,11 @@ class TorchServe(Daemon):
 
     @classmethod
     def on_free_ports(cls, home: Path, model_store: Path = MODEL_STORE, **changes: str) -> Self:
-        """One with this project's settings, changed as the keywords say, and its files in `home`."""
+        """Return one with this project's settings, changed by the keywords, and its files in `home`."""
         home.mkdir(parents=True, exist_ok=True)
         ours = properties.read_properties()
         usual = {key: value for key, value in ours.items() if not key.endswith(("_address", "_port"))}
-        if "metrics_config" in usual:  # which TorchServe looks for in the folder of the settings
+        if "metrics_config" in usual:  # TorchServe looks for it in the folder of the settings
             shutil.copy(ROOT / usual["metrics_config"], home)
         grpc = {f"grpc_{api}_address": "127.0.0.1" for api in ("inference", "management")}
         return cls(properties.write_on_free_ports(home, {**usual, **grpc, **changes}), home, model_store)
@@ -76,7 +76,7 @@ class TorchServe(Daemon):
 
     @property
     def addresses(self) -> Sequence[Address]:
-        """Where inference, management, metrics, and gRPC's inference and management listen.
+        """The addresses of inference, management and metrics, and of inference and management by gRPC.
 
         Raises:
             ServiceError: its settings cannot be read.
@@ -85,27 +85,27 @@ class TorchServe(Daemon):
 
     @property
     def inference_url(self) -> str:
-        """Where this machine reaches the inference API; ServiceError, as the next two, if the settings are no use."""
+        """The inference API's URL on this machine. ServiceError, as for the next two, if the settings are unusable."""
         return self._url("inference")
 
     @property
     def management_url(self) -> str:
-        """Where this machine reaches the management API."""
+        """The management API's URL on this machine."""
         return self._url("management")
 
     @property
     def metrics_url(self) -> str:
-        """Where this machine reaches the metrics."""
+        """The metrics' URL on this machine."""
         return self._url("metrics")
 
     @property
     def grpc_address(self) -> Address:
-        """Where this machine reaches the inference API by gRPC."""
+        """The inference API's gRPC address on this machine."""
         return Address.parse(self._url("grpc_inference"))
 
     @property
     def url(self) -> str:
-        """Where clients on this machine reach it."""
+        """The URL for clients on this machine."""
         return self.inference_url
 
     @property
@@ -115,7 +115,7 @@ class TorchServe(Daemon):
 
     @property
     def models(self) -> Sequence[str]:
-        """The models that it serves, or will once it runs, the one that `/predict` means first."""
+        """The models that it serves, or will serve once it runs. `/predict` uses the first."""
         if self._models:
             return self._models
         running = self.process()
@@ -126,12 +126,12 @@ class TorchServe(Daemon):
         return properties.models(properties.read_properties(self._config), self._model_store)
 
     def standby(self) -> "TorchServe":
-        """The one that serves in its place while it restarts; and on, where it does not come back."""
+        """Return the one that serves while this one restarts, and keeps serving if this one does not come back."""
         home = self.home / "standby"
         return TorchServe(home / "config.properties", home, self._model_store, self._log_config, models=self._models)
 
     def has_ended(self) -> bool:
-        """Whether neither it nor its standby runs, nor is being restarted."""
+        """Whether neither it nor its standby runs or is being restarted."""
         return super().has_ended() and self.standby().process() is None
 
     def stop(self) -> bool:
@@ -141,36 +141,36 @@ class TorchServe(Daemon):
             Whether there was anything to stop.
 
         Raises:
-            ServiceError: it is another user's.
+            ServiceError: it belongs to another user.
         """
         ended = super().stop()
         return (self._state.exists() and self.standby().stop()) or ended
 
     def session(self) -> requests.Session:
-        """A client that may ask for predictions."""
+        """Return a client that may send requests for predictions."""
         return requests.Session()
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes.
+        """Return the worker processes.
 
         Raises:
             ServiceError: TorchServe does not run.
         """
         found = []
         for process in self.family():
-            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            with suppress(psutil.NoSuchProcess):  # it has ended in the meantime
                 if "model_service_worker" in " ".join(process.cmdline()):
                     found.append(process)
         return found
 
     def model_state(self) -> dict[str, Any]:
-        """What the management API says of the model; requests' errors, LookupError or ValueError if it does not."""
+        """Return the model's state from the management API, or raise requests' errors, LookupError or ValueError."""
         answer = requests.get(f"{self.management_url}/models/{self.models[0]}", timeout=health.TIMEOUT)
         state: dict[str, Any] = answer.json()[0]
         return state
 
     def java(self) -> str | None:
-        """The Java that it runs on, in words; None where it does not run, or is another user's."""
+        """Describe the Java that it runs on. None if it does not run, or belongs to another user."""
         with suppress(psutil.Error):
             if (process := self.process()) is not None:
                 return java.version(Path(process.exe()).parents[1])
@@ -180,8 +180,8 @@ class TorchServe(Daemon):
         """Wait until the service is healthy.
 
         Raises:
-            ServiceError: the JVM ended, a worker could not load the model, or START_TIMEOUT passed; with the
-                worker's own error.
+            ServiceError: the JVM ended, a worker could not load the model, or START_TIMEOUT passed. The message has
+                the worker's own error.
         """
         reason = ""
 
@@ -208,22 +208,23 @@ class TorchServe(Daemon):
             ) from None
 
     def withdraw(self) -> None:
-        """Let its workers call themselves unhealthy, so that gateways send it no more; it goes on answering."""
+        """Make its workers report themselves as unhealthy, so that gateways stop sending. It keeps answering."""
         for folder in (self._state.temporary() / "models").iterdir():
             (folder / "withdrawn").touch()
 
     def _end(self) -> bool:
         """End the JVM and its workers once no request waits.
 
-        TorchServe closes every connection as soon as it is told to end, and cannot be kept from accepting more before:
-        only a gateway in front loses nothing while clients go on. Here those are served who have sent all they will.
+        At SIGTERM TorchServe closes every connection at once, and nothing makes it refuse new ones first. Only a
+        gateway in front loses nothing while clients keep sending. Here, clients that have finished sending get their
+        answers.
         """
         if self.process() is not None:
             try:
                 wait_until(lambda: self.model_state()["jobQueueStatus"]["pendingRequests"] == 0, DRAIN_TIMEOUT)
                 time.sleep(BATCH_TIME)
             except (TimeoutError, ServiceError, requests.RequestException, LookupError, ValueError):
-                pass  # nobody to wait for
+                pass  # no client is waiting
             except KeyboardInterrupt:
                 self._state.end(STOP_TIMEOUT)
                 raise
@@ -243,12 +244,12 @@ class TorchServe(Daemon):
         with self._log_of(self._log.name) as output:
             launcher = subprocess.run(
                 command,
-                cwd=self._config.parent,  # where TorchServe looks for files, and writes its tokens
+                cwd=self._config.parent,  # TorchServe looks for files and writes its tokens here
                 env=self._variables(java_home, temporary),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that a Ctrl-C meant for us does not end it first
+                start_new_session=True,  # so that our Ctrl-C does not end it first
                 check=False,
             )
         try:
@@ -263,14 +264,14 @@ class TorchServe(Daemon):
             raise ServiceError(f"{error}; in {self._config}.") from None
 
     def _variables(self, java_home: str, temporary: str) -> dict[str, str]:
-        """The environment of the JVM and its workers: what they need of ours, and no secret that is in it.
+        """Return the environment of the JVM and its workers: what they need from ours, and no secrets.
 
-        Nor anything of TorchServe's own that the user's shell has set, which would stand above config.properties.
+        TorchServe's own variables are left out too, since they would take precedence over config.properties.
         """
         needed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
         return needed | {
             "JAVA_HOME": java_home,
-            "LC_ALL": "C.UTF-8",  # or Java could not open a path that the user's locale has no letters for
+            "LC_ALL": "C.UTF-8",  # so that Java can open paths whose letters the user's locale lacks
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "TMPDIR": temporary,
             "TEMP": temporary,
@@ -279,7 +280,7 @@ class TorchServe(Daemon):
         }
 
     def _worker_error(self) -> str | None:
-        """The first error in the workers' log, once one of them has died of it."""
+        """Return the first error in the workers' log, once a worker has died of it."""
         log = self.logs / "model_log.log"
         text = log.read_text() if log.exists() else ""
         error = re.search(r" - ([\w.]+(?:Error|Exception)\b.*)", text)

@@ -1,1 +1,1 @@
-"""How the model is made: data, augmentation, what is no digit, fit, evaluation, export, and the card that tells it."""
+"""How the model is made: data, augmentation, images without a digit, fit, evaluation, export, and the model card."""

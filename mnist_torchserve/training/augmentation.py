@@ -1,11 +1,11 @@
-"""Digits as other hands would have written them: random affine maps and light bending, on whole batches."""
+"""Changes digits as if other people had written them: random affine maps and slight bending, on whole batches."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - as all who use torch name it
+import torch.nn.functional as F  # noqa: N812 - torch's usual name
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 from classifier.types import SIDE
@@ -13,7 +13,7 @@ from classifier.types import SIDE
 
 @dataclass(frozen=True)
 class Ranges:
-    """How far a digit may be moved; every parameter is drawn uniformly from minus to plus its range."""
+    """How far a digit may be moved. Every parameter is drawn uniformly from minus to plus its range."""
 
     rotation: float  # degrees
     scale: float  # around 1
@@ -23,16 +23,16 @@ class Ranges:
 
 
 def moved(rng: np.random.Generator, images: NDArray[np.float32], ranges: Ranges) -> NDArray[np.float32]:
-    """Images (N, 784) distorted by what NumPy's generator draws."""
+    """Distort images (N, 784) by what NumPy's generator draws."""
     seed = Generator().manual_seed(int(rng.integers(2**31)))
     return distort(torch.from_numpy(images), ranges, seed).numpy()
 
 
 def distort(pixels: Tensor, ranges: Ranges, generator: Generator, *, graded: bool = False) -> Tensor:
-    """Return `pixels` (B, 784) moved within `ranges`; if `graded`, each image by a random share of them.
+    """Return `pixels` (B, 784) moved within `ranges`. If `graded`, each image moves by a random share of them.
 
-    Elastic bending after Simard, Steinkraus and Platt, "Best practices for convolutional neural networks
-    applied to visual document analysis" (2003), with a coarse grid of displacements where they have a
+    Elastic bending follows Simard, Steinkraus and Platt, "Best practices for convolutional neural networks
+    applied to visual document analysis" (2003), with a coarse grid of displacements instead of their
     smoothed field.
     """
     count = len(pixels)

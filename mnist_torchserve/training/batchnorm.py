@@ -1,4 +1,4 @@
-"""Batch normalization while training, none afterwards."""
+"""Adds batch normalization for training, and removes it afterwards."""
 
 import copy
 from typing import cast
@@ -21,7 +21,7 @@ def insert(network: DigitNetwork) -> DigitNetwork:
 
 
 def fold(network: DigitNetwork) -> DigitNetwork:
-    """Return the network that `insert` extended, its normalization now part of the convolutions' weights."""
+    """Return the network that `insert` extended, with the normalization merged into the convolutions' weights."""
     network = copy.deepcopy(network).eval()
     layers: list[nn.Module] = []
     for layer in network.features:

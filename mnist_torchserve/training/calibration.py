@@ -11,7 +11,7 @@ TEMPERATURES = np.geomspace(0.5, 2, 401)
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature under which `logits` (N, 11) of digits are likeliest to give their `labels` (N,)."""
+    """Return the temperature that gives the `labels` (N,) of digits the highest likelihood under `logits` (N, 11)."""
     losses = [nn.functional.cross_entropy(logits.double() / t, labels).item() for t in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(losses))])
 

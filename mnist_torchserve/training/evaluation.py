@@ -1,4 +1,4 @@
-"""Every figure of the model card, measured on the weights files that are served."""
+"""Measures every figure of the model card on the weights files that are served."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,10 +21,10 @@ Floats = NDArray[np.float32]
 Predict = Callable[[Floats], Floats]  # pixels (N, 784) to probabilities (N, 10)
 Figures = dict[str, float]
 
-SEED = 20_240_229  # of everything drawn here; training draws from its own seeds
+SEED = 20_240_229  # of everything drawn here; training has its own seeds
 NOISES = 10_000
 UNSEEN_PER_KIND = 2_500
-UNSURE = 0.2  # confidence up to which a wrong answer counts as withheld
+UNSURE = 0.2  # up to this confidence, a wrong answer counts as withheld
 
 # Rotation in degrees, shift in pixels.
 MODERATE = augmentation.Ranges(rotation=20, scale=0.2, shear=0.1, shift=4)
@@ -32,7 +32,7 @@ MODERATE = augmentation.Ranges(rotation=20, scale=0.2, shear=0.1, shift=4)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures by name, and what pictures show: the test digits' probabilities, and confidences by kind."""
+    """Figures by name, and the data of the pictures: the test digits' probabilities, and confidences by kind."""
 
     figures: Figures
     probabilities: Floats  # (10,000, 10)
@@ -40,7 +40,7 @@ class Evaluation:
 
 
 def evaluate(model_dir: Path, test: Split) -> Evaluation:
-    """Measure the weights in `model_dir` as ONNX Runtime answers, and compare that with torch.
+    """Measure the weights in `model_dir` with ONNX Runtime, and compare its answers with torch's.
 
     Raises `runtime.WeightsError` if they cannot be used.
     """
@@ -55,7 +55,7 @@ def evaluate(model_dir: Path, test: Split) -> Evaluation:
 
 
 def size(classes: int = 10) -> Figures:
-    """Parameters and multiply-accumulates of the network of K classes, for one image."""
+    """Return parameters and multiply-accumulates of the network of K classes, for one image."""
     network = DigitNetwork(classes).eval()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.zeros(1, PIXELS))
@@ -94,18 +94,18 @@ def _evaluate(predict: Predict, test: Split) -> Evaluation:
 
 
 def constant_images() -> Floats:
-    """One image (256, 784) of every grey level."""
+    """Return one image of every grey level, (256, 784)."""
     levels = np.arange(256, dtype=np.float32) / np.float32(255)
     return np.repeat(levels[:, None], PIXELS, axis=1)
 
 
 def distorted(pixels: Floats) -> Floats:
-    """Every digit moved once, at random within `MODERATE`."""
+    """Move every digit once, at random within `MODERATE`."""
     generator = torch.Generator().manual_seed(SEED)
     return augmentation.distort(torch.from_numpy(pixels), MODERATE, generator).numpy()
 
 
 def unseen_images(digits: Floats) -> dict[str, Floats]:
-    """Images of every kind that no training saw, by kind; of a small test set (N, 784) N at most."""
+    """Return images of every kind that no training saw, by kind. For a test set (N, 784), at most N of each."""
     rng = np.random.default_rng(SEED)
     return {name: kind(rng, min(UNSEEN_PER_KIND, len(digits)), digits) for name, kind in unseen.KINDS.items()}

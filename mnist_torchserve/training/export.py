@@ -1,4 +1,4 @@
-"""The two weights files that a service loads, each with the story of its training inside."""
+"""Writes the two weights files that a service loads, each with the record of its training inside."""
 
 import json
 from pathlib import Path
@@ -15,14 +15,14 @@ OPSET = 18
 
 
 def write(network: DigitNetwork, metadata: dict[str, Any], folder: Path) -> None:
-    """Write the network twice into `folder`, under the name that `metadata` has: for torch and for ONNX Runtime."""
-    # Of what `torch.load(weights_only=True)` reads.
+    """Write the network into `folder`, under the name in `metadata`: once for torch and once for ONNX Runtime."""
+    # Only types that `torch.load(weights_only=True)` reads.
     torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
     write_onnx(torch_network.Probabilities(network), metadata, folder / f"{metadata['name']}.onnx")
 
 
 def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
-    """Return network and metadata from what `write` wrote."""
+    """Return the network and metadata that `write` wrote."""
     saved = torch.load(runtime.find(folder)[1], weights_only=True)
     return torch_network.digit_network(saved["state_dict"], saved["metadata"]).eval(), saved["metadata"]
 
@@ -30,8 +30,8 @@ def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
 def write_onnx(network: nn.Module, metadata: dict[str, Any], path: Path, *, strict: bool = False) -> None:
     """Write one file from `pixels` (B, 784) to `probabilities` (B, K), `metadata` as JSON under that key.
 
-    `strict` lets torch compile the network's code where it would else follow one run of it. Any error of torch's
-    exporter is raised as it comes.
+    With `strict`, torch compiles the network's code instead of following one run of it. Errors of torch's exporter are
+    not caught.
     """
     batch = torch.export.Dim("batch")
     images = (torch.zeros(2, PIXELS),)
@@ -46,7 +46,7 @@ def write_onnx(network: nn.Module, metadata: dict[str, Any], path: Path, *, stri
     )
     model = program.model_proto
     for node in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
-        del node.metadata_props[:]  # the exporter's stack traces, with paths of this machine
+        del node.metadata_props[:]  # stack traces of the exporter, with this machine's paths
     save_onnx(model, metadata, path)
 
 

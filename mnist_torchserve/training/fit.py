@@ -1,4 +1,4 @@
-"""Training of one network: digits and outliers in, a folded, averaged and calibrated network out."""
+"""Trains one network: digits and outliers in, a folded, averaged and calibrated network out."""
 
 import json
 import time
@@ -20,11 +20,11 @@ from .dataset import Dataset, Split
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that decides what a training gives, besides the seed and the data."""
+    """Everything that decides the result of a training, besides the seed and the data."""
 
     epochs: int = 40
-    clear_epochs: int = 2  # the last ones, on images as they are
-    kept: float = 0.1  # share of images that stay as they are before that, for blur must not tell a digit
+    clear_epochs: int = 2  # the last ones, on unchanged images
+    kept: float = 0.1  # share of unchanged images before that, so that blur does not mark digits
     digits_per_batch: int = 200
     outliers_per_batch: int = 8
     outliers: int = 40_000  # drawn once, then used in any order
@@ -35,12 +35,12 @@ class Configuration:
     average_decay: float = 0.998  # per step, of the moving average of the weights
     ranges: Ranges = field(default=Ranges(rotation=22, scale=0.22, shear=0.15, shift=4, elastic=1))
     outlier_kinds: Literal["digits", "abstract", "none"] = "digits"  # a key of `outliers.SETS`
-    either_polarity: bool = True  # whether dark ink on light paper is what light ink on dark is
+    either_polarity: bool = True  # whether dark ink on light paper is read like light ink on dark paper
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch ended with; `nll` and `error` (a share) are the averaged weights' on validation."""
+    """The results of an epoch. `nll` and `error` (a share) are those of the averaged weights on validation."""
 
     loss: float
     nll: float
@@ -50,7 +50,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, ready for export, and how it came about."""
+    """A trained network, ready for export, and the record of its training."""
 
     network: DigitNetwork
     temperature: float
@@ -62,9 +62,9 @@ Report = Callable[[list[Epoch]], None]
 
 
 class Training:
-    """One network on its way, which can be written to a file after every epoch and taken up again.
+    """The training of one network. It can be saved to a file after every epoch and continued from there.
 
-    Every epoch draws from a generator of its own, seeded with the seed and its number, so an interruption
+    Every epoch has its own random generator, seeded with the seed and the epoch's number, so an interruption
     changes nothing.
     """
 
@@ -105,7 +105,7 @@ class Training:
         )
 
     def run(self, checkpoint: Path, report: Report) -> Fitted:
-        """Train to the last epoch, from `checkpoint` on if it is this training's, and calibrate."""
+        """Train to the last epoch, starting from `checkpoint` if it belongs to this training, and calibrate."""
         if checkpoint.exists():
             self._resume(checkpoint)
         while len(self.history) < self.configuration.epochs:

@@ -1,7 +1,7 @@
-"""Labelled images in MNIST's format, IDX: http://yann.lecun.com/exdb/mnist. Of 28×28 pixels, 2 to 100 classes.
+"""Reads labelled images of 28×28 pixels in 2 to 100 classes, in MNIST's format IDX: http://yann.lecun.com/exdb/mnist.
 
-Both usual spellings of a name are found, `train-images-idx3-ubyte` and `train-images.idx3-ubyte`, gzipped or not, and
-with any beginning, such as EMNIST's `emnist-letters-`. Labels begin at 0 or at 1.
+It finds both usual spellings of a name, `train-images-idx3-ubyte` and `train-images.idx3-ubyte`, gzipped or not, with
+any prefix, such as EMNIST's `emnist-letters-`. Labels begin at 0 or at 1.
 """
 
 import gzip
@@ -25,31 +25,31 @@ _DIMENSIONS = {"images": 3, "labels": 1}
 
 
 class DatasetError(RuntimeError):
-    """Images could not be had, or are not what they should be; the message says what to do."""
+    """Images are unavailable or invalid. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images and what they show: `pixels` (N, 784) uint8, row by row, 0 black; `labels` (N,) uint8."""
+    """Images and their labels: `pixels` (N, 784) uint8, row by row, 0 black; `labels` (N,) uint8."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
     def floats(self) -> NDArray[np.float32]:
-        """Pixels as the service gets them: (N, 784) float32 in 0..1."""
+        """Return the pixels as the service gets them: (N, 784) float32 in 0..1."""
         return digits.floats(self.pixels)
 
 
 def read(directory: Path, part: str, *, transpose: bool = False) -> Split:
-    """The `train`, `test` or `validation` images in a folder, with their labels as they stand there.
+    """Read the `train`, `test` or `validation` images in a folder, with the labels that the files have.
 
     Args:
         directory: the folder.
-        part: the images to choose; `validation` means those of the test where there are no others.
-        transpose: whether rows and columns are exchanged, as in EMNIST's files.
+        part: which images to read; `validation` means the test images if there are no others.
+        transpose: whether to swap rows and columns, as for EMNIST's files.
 
     Raises:
-        DatasetError: a file is missing, damaged, or does not go with the other.
+        DatasetError: a file is missing or damaged, or the two files do not match.
     """
     images, labels = (_find(directory, part, kind) for kind in ("images", "labels"))
     pixels, values = _content(images, 3), _content(labels, 1)
@@ -69,14 +69,14 @@ def read(directory: Path, part: str, *, transpose: bool = False) -> Split:
 
 
 def from_zero(splits: Sequence[Split], classes: int | None = None) -> tuple[list[Split], int]:
-    """The same images with labels from 0 to K - 1, and K.
+    """Return the same images with labels from 0 to K - 1, and K.
 
     Args:
-        splits: the first shows all classes; where its least label is 1, all labels are one less.
+        splits: the first one has all classes; if its least label is 1, every label is reduced by 1.
         classes: K, if it is known.
 
     Raises:
-        DatasetError: there are fewer than 2 or more than 100 classes, or labels that are none of K.
+        DatasetError: there are fewer than 2 or more than 100 classes, or labels outside of K.
     """
     first = int(splits[0].labels.min())
     least = 1 if first == 1 and not any((split.labels == 0).any() for split in splits) else 0
@@ -114,7 +114,7 @@ def _find(directory: Path, part: str, kind: str) -> Path:
 
 
 def _content(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """A file's array: magic 0x0800 + dimensions, big-endian sizes, bytes."""
+    """Return a file's array: magic 0x0800 + dimensions, big-endian sizes, bytes."""
     try:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":

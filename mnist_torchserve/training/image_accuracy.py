@@ -1,4 +1,4 @@
-"""How well digits are read from image files: those of MNIST's test set, saved as people have them."""
+"""How well the service reads digits from image files: MNIST's test set, saved in the formats that people use."""
 
 import io
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Saved(NamedTuple):
     side: int  # pixels
 
     def file(self, levels: NDArray[np.uint8]) -> bytes:
-        """The file of a digit (784,), light on dark."""
+        """Return the file of a digit (784,) that is light on dark."""
         ink = 255 - levels if self.paper == "white" else levels
         file = io.BytesIO()
         Image.fromarray(ink.reshape(SIDE, SIDE)).resize((self.side, self.side)).save(file, self.kind)
@@ -43,7 +43,7 @@ WAYS += [Saved("JPEG", "white", 200)]
 
 
 class Accuracy(NamedTuple):
-    """How digits are read that are saved in one way; None is their floats, in no file at all."""
+    """How well digits are read that are saved in one way. None means their floats, without a file."""
 
     saved: Saved | None
     accuracy: float
@@ -51,7 +51,7 @@ class Accuracy(NamedTuple):
 
 
 def measure(runtime: Runtime, digits: Split) -> Iterator[Accuracy]:
-    """The floats' accuracy, then that of each way."""
+    """Yield the accuracy on the floats, then on the files of each way."""
     for saved in (None, *WAYS):
         pixels = np.stack([images.read(saved.file(row)) for row in digits.pixels]) if saved else digits.floats()
         probabilities = weights.probabilities(runtime, pixels)
@@ -60,12 +60,12 @@ def measure(runtime: Runtime, digits: Split) -> Iterator[Accuracy]:
 
 
 def missed(measured: list[Accuracy]) -> list[Accuracy]:
-    """Those that lose more than `MOST_LOST` of what the first, the floats, reach."""
+    """Return those that lose more than `MOST_LOST` compared with the first, the floats."""
     return [one for one in measured if one.accuracy < measured[0].accuracy - MOST_LOST]
 
 
 def report(measured: list[Accuracy], digits: int) -> str:
-    """What stands below `MARK` in `DOCUMENT`."""
+    """Return the text below `MARK` in `DOCUMENT`."""
     header = ["file", "paper", "side", "accuracy", "lost", "mean confidence"]
     rows = []
     for saved, accuracy, confidence in measured:
@@ -74,13 +74,14 @@ def report(measured: list[Accuracy], digits: int) -> str:
         rows.append([*way, f"{accuracy:.2%}", lost, f"{confidence:.4f}"])
     today = datetime.now(UTC).date()
     verdict = "No kind loses" if not missed(measured) else "Some kinds lose"
-    return f"""{digits:,} of MNIST's test digits, enlarged by bicubic interpolation and saved as files. {verdict} more
-than {MOST_LOST * 100:.1f} points of the accuracy on their floats. Measured on {today} by `scripts/evaluate --images`:
+    return f"""{digits:,} test digits of MNIST were enlarged by bicubic interpolation and saved as files. {verdict} more
+than {MOST_LOST * 100:.1f} points compared with the accuracy on the digits' floats. Measured on {today} by
+`scripts/evaluate --images`:
 
 {markdown.table(header, rows)}
 """
 
 
 def write(section: str, document: Path = DOCUMENT) -> None:
-    """Put the section in the place of the document's last one."""
+    """Replace the last section of the document with this one."""
     markdown.write_below(document, MARK, section)

@@ -1,4 +1,4 @@
-"""How good probabilities are: proper scores, calibration, and telling digits from what is none."""
+"""Measures of probabilities: proper scores, calibration, and how well they separate digits from other images."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ BINS = 15
 
 
 def accuracy(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
-    """Share of rows of `probabilities` (N, K) whose largest column is the label's."""
+    """Share of rows of `probabilities` (N, K) whose largest column is that of the label."""
     return float((probabilities.argmax(1) == labels).mean())
 
 
@@ -26,7 +26,7 @@ def brier(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
 
 
 def reliability(probabilities: Floats, labels: NDArray[np.uint8]) -> tuple[Doubles, Doubles, NDArray[np.int_]]:
-    """Mean confidence, accuracy and count in each of 15 bins of equal width; NaN where a bin is empty."""
+    """Mean confidence, accuracy and count in each of 15 bins of equal width. NaN if a bin is empty."""
     confidence = probabilities.max(1).astype(np.float64)
     right = probabilities.argmax(1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -36,18 +36,18 @@ def reliability(probabilities: Floats, labels: NDArray[np.uint8]) -> tuple[Doubl
 
 
 def ece(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
-    """Expected calibration error: mean gap of confidence and accuracy over bins (Guo et al., 1706.04599)."""
+    """Expected calibration error: mean gap between confidence and accuracy over bins (Guo et al., 1706.04599)."""
     confidence, right, counts = reliability(probabilities, labels)
     return float(np.nansum(np.abs(confidence - right) * counts) / counts.sum())
 
 
 def auroc(digits: Floats, others: Floats) -> float:
-    """Probability that a digit's confidence is above another image's, ties counted half."""
+    """Probability that the confidence of a digit is above that of another image. Ties count half."""
     ordered = np.sort(others)
     below, up_to = np.searchsorted(ordered, digits, "left"), np.searchsorted(ordered, digits, "right")
     return float((below + up_to).mean() / 2 / len(others))
 
 
 def false_positive_rate(digits: Floats, others: Floats, recall: float = 0.95) -> float:
-    """Share of other images as confident as the surest `recall` of the digits."""
+    """Share of other images that are as confident as the surest `recall` of the digits."""
     return float((others >= np.quantile(digits, 1 - recall)).mean())

@@ -1,4 +1,4 @@
-"""The model card, written from the record of the training in the weights file."""
+"""Writes the model card from the record of the training in the weights file."""
 
 import textwrap
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from .evaluation import Figures
 
 
 def text(story: dict[str, Any]) -> str:
-    """The whole card in Markdown; every figure in it comes from `story`."""
+    """Return the whole card in Markdown. Every figure in it comes from `story`."""
     figures, seeds = story["metrics"], list(story["seeds"].values())
     parts = [
         f"# Model card: {story['name']}",
@@ -30,7 +30,7 @@ def text(story: dict[str, Any]) -> str:
 
 
 def details(figures: Figures) -> str:
-    """Figures without a target: each unseen kind on its own, and others that the totals do not show."""
+    """Return figures without a target: each unseen kind separately, and others that the totals do not show."""
     header = ["unseen kind", "AUROC", "false positives at 95% recall", "mean confidence"]
     rows = []
     for kind, name in [*((kind, kind) for kind in unseen.KINDS), ("unseen", "all")]:

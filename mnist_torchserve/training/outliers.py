@@ -1,4 +1,4 @@
-"""Images that show no digit, of the kinds that the network learns from; `unseen.py` has none of them."""
+"""Images without a digit, of the kinds that the network learns from. `unseen.py` has none of these kinds."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,10 +14,10 @@ Floats = NDArray[np.float32]
 Points = NDArray[np.floating]
 Kind = Callable[[Generator, int, Floats], Floats]
 
-# None that one hand or another writes as a digit, such as O and D (0), I, l and t (1), Z (2), Y and y (4),
+# Without letters that some people write like a digit, such as O and D (0), I, l and t (1), Z (2), Y and y (4),
 # S (5), b and G (6), T (7), B (8), g and q (9).
 LETTERS = "ACEFHKMNPRUWXadehkmnpuwx"
-TYPEFACES = (  # of those that Matplotlib brings along
+TYPEFACES = (  # from those that come with Matplotlib
     *("cmr10", "cmss10", "cmtt10", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono"),
     *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
@@ -28,7 +28,7 @@ _LETTER_RANGES = Ranges(rotation=15, scale=0.25, shear=0.2, shift=3, elastic=1.0
 
 
 def draw(rng: Generator, count: int, digits: Floats, kinds: Mapping[Kind, int]) -> Floats:
-    """Outliers (count, 784), every one of `kinds` by its share, shuffled; some are made of `digits` (N, 784)."""
+    """Draw outliers (count, 784) of all `kinds` by their shares, shuffled. Some are made from `digits` (N, 784)."""
     if not kinds:
         return np.zeros((0, PIXELS), np.float32)
     shares = np.cumsum(list(kinds.values()))
@@ -38,14 +38,14 @@ def draw(rng: Generator, count: int, digits: Floats, kinds: Mapping[Kind, int]) 
 
 
 def constants(rng: Generator, count: int, _digits: Floats) -> Floats:
-    """One grey level all over, half of them under a faint grain."""
+    """One grey level everywhere, half of the images with a faint grain."""
     levels = rng.integers(0, 256, (count, 1)) / 255
     grain = rng.normal(0, 0.05, (count, PIXELS)) * rng.integers(0, 2, (count, 1)) * rng.random((count, 1))
     return np.clip(levels + grain, 0, 1).astype(np.float32)
 
 
 def noise(rng: Generator, count: int, _digits: Floats) -> Floats:
-    """Every pixel drawn by itself: uniform, normal, or black with white dots of some density."""
+    """Every pixel drawn separately: uniform, normal, or black with white dots of some density."""
     shape = (count, PIXELS)
     uniform = rng.random(shape) * rng.uniform(0.2, 1, (count, 1))
     normal = rng.uniform(0, 1, (count, 1)) + rng.normal(0, 1, shape) * rng.uniform(0.1, 0.5, (count, 1))
@@ -85,7 +85,7 @@ def scribbles(rng: Generator, count: int, _digits: Floats) -> Floats:
 
 
 def mirrored_scribbles(rng: Generator, count: int, _digits: Floats) -> Floats:
-    """Three to five strokes and their mirror images, as most signs and things have two like halves."""
+    """Three to five strokes and their mirror images, since most signs and things are symmetric."""
 
     def paths() -> list[Points]:
         half = [_stroke(rng, *rng.uniform((1, 1), (15, 26), (2, 2))) for _ in range(rng.integers(3, 6))]
@@ -119,7 +119,7 @@ def shapes(rng: Generator, count: int, _digits: Floats) -> Floats:
 
 
 def turned_digits(rng: Generator, count: int, digits: Floats) -> Floats:
-    """Two digits on one another, one of them turned by a quarter to the left or right."""
+    """Two digits on top of each other, one of them turned by 90° to the left or right."""
     upright, other = _choice(rng, digits, 2 * count).reshape(2, count, SIDE, SIDE)
     left, right = np.rot90(other, 1, (1, 2)), np.rot90(other, 3, (1, 2))
     turned = np.where(rng.random((count, 1, 1)) < 0.5, left, right)
@@ -132,7 +132,7 @@ def letters(rng: Generator, count: int, _digits: Floats) -> Floats:
 
 
 def spliced_letters(rng: Generator, count: int, _digits: Floats) -> Floats:
-    """The left or upper half of one letter with the other half of another, as signs of no script."""
+    """The left or upper half of one letter with the other half of another: signs that belong to no script."""
     one, other = letters(rng, 2 * count, _digits).reshape(2, count, SIDE, SIDE)
     half = np.arange(SIDE) < SIDE // 2
     first = np.where(rng.random((count, 1, 1)) < 0.5, half[:, None], half[None, :])
@@ -149,7 +149,7 @@ def mosaics(rng: Generator, count: int, digits: Floats) -> Floats:
     return _one_of(rng, square, beside).astype(np.float32)
 
 
-# Share of every kind among the outliers: more of what a digit is easily confused with.
+# Share of every kind among the outliers, with more of those that are easily confused with a digit.
 KINDS: dict[Kind, int] = {
     constants: 1,
     noise: 1,
@@ -167,7 +167,7 @@ KINDS: dict[Kind, int] = {
 }
 
 
-# Those that show no sign of any kind: what is an outlier among digits is none among letters or clothes.
+# Kinds that show no sign at all: an outlier among digits may not be one among letters or clothes.
 _ABSTRACT = (constants, noise, clouds, shuffled_pixels, shuffled_blocks)
 SETS: dict[str, Mapping[Kind, int]] = {
     "digits": KINDS,
@@ -201,7 +201,7 @@ def _choice(rng: Generator, images: Floats, count: int) -> Floats:
 
 
 def _one_of(rng: Generator, *variants: NDArray[np.generic]) -> Floats:
-    """For every row, that row of one of the `variants`."""
+    """Take every row from one of the `variants`."""
     stacked = np.stack([variant.astype(np.float32) for variant in variants])
     chosen: Floats = stacked[rng.integers(0, len(stacked), stacked.shape[1]), np.arange(stacked.shape[1])]
     return chosen

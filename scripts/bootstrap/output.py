@@ -1,4 +1,4 @@
-"""What an installer says while it works: its figures for the line of progress, its last words for an error."""
+"""Reads the output of an installer: its figures for the line of progress, its last lines for an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from .progress import Progress
 
 _MEBI = {"B": 2**-20, "KiB": 2**-10, "MiB": 1.0, "GiB": 2**10}
-_SIZE = re.compile(r"^(\S+) +-+ +([\d.]+) (\w+)/([\d.]+) (\w+)")  # of a download of uv's: name, bar, done/whole
+_SIZE = re.compile(r"^(\S+) +-+ +([\d.]+) (\w+)/([\d.]+) (\w+)")  # of one of uv's downloads: name, bar, done/whole
 _COUNT = re.compile(r"\((\d+)/(\d+)\)")  # of uv's packages
 _STYLE = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
@@ -23,8 +23,8 @@ _STYLE = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 def follow(
     command: list[str], variables: dict[str, str], progress: Progress, folder: Path | None = None
 ) -> tuple[int, str]:
-    """Run an installer in a folder; return its exit code, and what it has said without what it drew."""
-    # To a terminal alone it says how far its downloads are.
+    """Run an installer in a folder. Return its exit code, and its output without progress bars."""
+    # It shows the progress of its downloads only on a terminal.
     reader, writer = _terminal()
     with open(reader, "rb", buffering=0) as stream:
         process = subprocess.Popen(
@@ -46,10 +46,10 @@ def follow(
 
 
 def _terminal() -> tuple[int, int]:
-    """Both ends of a terminal, wide enough that nothing is cut; of a pipe where there is none."""
+    """Return both ends of a terminal that is wide enough to cut nothing, or of a pipe if there is no terminal."""
     try:
         reader, writer = pty.openpty()
-    except OSError:  # as in a chroot without /dev/pts
+    except OSError:  # for example, in a chroot without /dev/pts
         return os.pipe()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 100, 1000, 0, 0))
     return reader, writer
@@ -80,5 +80,5 @@ def _megabytes(sizes: list[tuple[float, float]]) -> str:
 def _next(stream: int) -> bytes:
     try:
         return os.read(stream, 2**16)
-    except OSError:  # how a terminal says that nobody writes any more
+    except OSError:  # this is how a terminal reports that its writers have ended
         return b""

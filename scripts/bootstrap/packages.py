@@ -1,4 +1,4 @@
-"""Packages into an environment, each with a hash that the lock lists: by uv, or by pip where uv cannot be had."""
+"""Installs packages, each with a hash that the lock lists: with uv, or with pip if uv is unavailable."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from . import pip_configuration
 from .output import follow
 from .progress import Progress
 
-_OLDEST_UV = (0, 5)  # of those on the PATH: it knows the variables that carry pip's configuration
+_OLDEST_UV = (0, 5)  # on the PATH; it supports the variables that pass on pip's configuration
 
 
 class InstallError(Exception):
-    """Packages could not be installed; the message says why."""
+    """Packages could not be installed. The message says why."""
 
 
 class NotFoundError(InstallError):
@@ -28,12 +28,12 @@ class UnreachableError(InstallError):
 
 
 class Packages:
-    """What installs packages into an environment.
+    """Installs packages into an environment.
 
     Args:
-        folder: the environment's.
-        uv_lock: the lock of uv, which is brought unless the PATH has one.
-        progress: where to say how far it is.
+        folder: the environment's folder.
+        uv_lock: the lock of uv, which is installed unless it is on the PATH.
+        progress: shows how far the installation is.
     """
 
     def __init__(self, folder: Path, uv_lock: Path, progress: Progress) -> None:
@@ -49,18 +49,18 @@ class Packages:
         return str(self._folder / "bin" / "uv")
 
     def install(self, lock: Path, again: bool = False, index: str | None = None, timeout: int = 15) -> None:
-        """Install what a lock lists: wheels alone, each with a hash that stands there.
+        """Install what a lock lists: only wheels, each with a hash in the lock.
 
         Args:
             lock: the file.
-            again: also what seems to be there.
-            index: the only place to look, asked once; by default all those that pip is configured for.
-            timeout: seconds that this index gets to answer.
+            again: whether to install packages that seem to be installed.
+            index: the only place to look, tried once; by default all places in pip's configuration.
+            timeout: seconds that this index has to answer.
 
         Raises:
             NotFoundError: there is no such package.
-            UnreachableError: nobody answers.
-            InstallError: anything else, a package that is not the locked one above all.
+            UnreachableError: no source answers.
+            InstallError: anything else, such as a package that is not the locked one.
         """
         if self._uv:
             try:
@@ -69,12 +69,12 @@ class Packages:
             except UnreachableError:
                 if index:
                     raise
-                # pip does without an index that is down, and gets past proxies that uv does not.
+                # pip skips an index that is down, and works with proxies that uv does not support.
         own = ["--index-url", index, "--timeout", str(timeout), "--retries", "0"] if index else []
         self._run_pip([*_locked(lock), *["--force-reinstall"] * again, *own])
 
     def install_project(self, root: Path) -> None:
-        """Install the project itself, as it lies in its checkout."""
+        """Install the project itself from its checkout."""
         options = ["--no-deps", "--no-build-isolation", "--editable", str(root)]
         self._run_uv(options) if self._uv else self._run_pip(options)
 
@@ -95,7 +95,7 @@ class Packages:
         command = [str(self._uv), "pip", "install", "--python", self._python, *options]
         if aside := None if _can_keep_packages() else self._folder / "cache":
             variables["UV_CACHE_DIR"] = str(aside)
-        # In no project's folder: this one's tells uv how to write locks.
+        # Run outside of any project's folder: ours tells uv how to write locks.
         code, said = follow(command, variables, self._progress, Path("/"))
         if aside:
             shutil.rmtree(aside, ignore_errors=True)
@@ -111,7 +111,7 @@ class Packages:
         raise InstallError(f"{why.rstrip('.')}." if why else f"uv ended with {code}.")
 
     def _run_pip(self, options: list[str]) -> None:
-        # PIP_USER: Debian's users have been told to set it, and it has no meaning in here.
+        # PIP_USER: some users of Debian set it, but it makes no sense in an environment.
         command = [*self._pip, "install", "--progress-bar", "off", *options]
         code, said = follow(command, {**os.environ, "PIP_USER": "0"}, self._progress)
         if code == 0:
@@ -119,7 +119,7 @@ class Packages:
         if mismatch := re.search(r"^(\S+==\S+) from (\S+?):?( |$)", said, re.MULTILINE):
             raise InstallError(f"{mismatch[1]} is not what was locked: the lock lists no such hash for {mismatch[2]}.")
         why = " ".join(line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: "))
-        if re.search("No matching distribution|ResolutionImpossible", why):  # the latter where there is a constraint
+        if re.search("No matching distribution|ResolutionImpossible", why):  # the latter if there is a constraint
             raise NotFoundError(why.rstrip(".") + ".")
         raise InstallError(f"{why.rstrip('.')}." if why else f"pip ended with {code}.")
 
@@ -129,7 +129,7 @@ def _locked(lock: Path) -> list[str]:
 
 
 def _usable(uv: str | None) -> str | None:
-    """The program, if it runs and is new enough: a version manager's may be a mere name."""
+    """Return the program if it runs and is new enough. A version manager's may not run."""
     if uv is None:
         return None
     try:
@@ -141,7 +141,7 @@ def _usable(uv: str | None) -> str | None:
 
 
 def _can_keep_packages() -> bool:
-    """Whether uv's cache, which is there for the next checkout, can be written: a home may be read-only."""
+    """Whether uv's cache for the next checkouts is writable. A home may be read-only."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     cache = Path(os.environ.get("UV_CACHE_DIR") or os.path.join(home, "uv"))
     try:

@@ -1,6 +1,6 @@
-"""What pip is configured to, in its files and in the environment, as uv's variables: a mirror, a proxy, certificates.
+"""Turns pip's configuration, from its files and the environment, into uv's variables: a mirror, a proxy, certificates.
 
-A company's mirror, or a folder of wheels, would else be passed over. What is set for uv itself stays as it is.
+Otherwise uv would ignore a company's mirror or a folder of wheels. Variables that are set for uv itself do not change.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 import subprocess
 from collections.abc import Callable
 
-# What names places to look for packages.
+# Variables that name places to look for packages.
 SOURCES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX")
 
 
 def for_uv(pip: list[str]) -> dict[str, str]:
-    """The environment for uv: ours, and what `pip config list` shows."""
+    """Return the environment for uv: ours, and what `pip config list` shows."""
     found: dict[str, str] = {}
     options = _options(pip)
     for option, (variable, convert) in _VARIABLES.items():
@@ -26,13 +26,13 @@ def for_uv(pip: list[str]) -> dict[str, str]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):
         if "proxy" in options:
             found[name] = options["proxy"]
-    # As pip chooses among several places; what is taken must have the hash of the lock wherever it comes from.
+    # pip chooses among several places like this. Packages from any place must have the hash in the lock.
     found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return {**found, **os.environ}
 
 
 def _options(pip: list[str]) -> dict[str, str]:
-    """Each option with its value: the environment above the section of `install`, and that above all others."""
+    """Return each option with its value. The environment overrides the section `install`, which overrides `global`."""
     listed = subprocess.run([*pip, "config", "list"], capture_output=True, encoding="utf-8", errors="replace")
     options: dict[str, str] = {}
     for section in ("global.", "install.", ":env:."):
@@ -46,7 +46,7 @@ def _options(pip: list[str]) -> dict[str, str]:
 
 
 def _places(separator: str) -> Callable[[str], str]:
-    """Addresses and folders, these absolute; like pip without the folders that there are not."""
+    """Return a converter for addresses and folders. It makes folders absolute and, like pip, skips missing ones."""
 
     def convert(value: str) -> str:
         places = []

@@ -1,4 +1,4 @@
-"""One line that says how far something is: rewritten in a terminal, else continued step by step."""
+"""One line that shows progress: rewritten in a terminal, otherwise continued step by step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 class Progress:
-    """The line, on standard error: standard output is for what a command answers.
+    """The line, on standard error, since standard output is for the results of a command.
 
     Args:
         title: its beginning.
@@ -22,7 +22,7 @@ class Progress:
         self._name = ""
 
     def begin(self, total: int) -> None:
-        """Begin with the first of so many steps."""
+        """Begin the line, for this many steps."""
         self._begun, self._total = time.monotonic(), total
         self._print(self._title if _is_terminal() else f"{self._title}:")
 
@@ -36,13 +36,13 @@ class Progress:
             self._print(f" {self._steps}/{self._total} {name}")
 
     def at(self, figures: str) -> None:
-        """Say how far this step is, where somebody looks."""
+        """Show how far this step is, in a terminal."""
         if _is_terminal():
             line = f"{self._title}: {self._steps} of {self._total}, {self._name}{figures and ', '}{figures}"
             self._print(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}")
 
     def say(self, text: str) -> None:
-        """Say something on a line of its own."""
+        """Print a message on a separate line."""
         self._print(f"\r\033[K{text}\n" if _is_terminal() else f"\n{text}\n")
 
     def end(self) -> None:
@@ -52,7 +52,7 @@ class Progress:
             self._print(f"\r\033[K{self._title}: {took}\n" if _is_terminal() else f", {took}\n")
 
     def _print(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # nobody is left to read it
+        with suppress(OSError, ValueError):  # nobody reads it any more
             print(text, end="", file=sys.stderr, flush=True)
 
 

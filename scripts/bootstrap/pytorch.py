@@ -1,4 +1,4 @@
-"""PyTorch with CUDA, as PyPI has it, or without, a fifth of the size, as PyTorch's own index has it."""
+"""Chooses and installs PyTorch: with CUDA from PyPI, or without, at a fifth of the size, from PyTorch's own index."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from .packages import NotFoundError, Packages, UnreachableError
 from .progress import Progress
 
-# The one setting of where PyTorch without CUDA comes from, and the seconds until PyPI's is taken instead.
+# Where PyTorch without CUDA comes from, and the seconds until PyPI's build is used instead.
 INDEX = os.environ.get("PYTORCH_INDEX_URL") or "https://download.pytorch.org/whl/cpu"
 TIMEOUT = 5
 
-DISK_OF_CUDA = 4.0  # GiB that PyTorch with CUDA takes beyond the other
+DISK_OF_CUDA = 4.0  # GiB that PyTorch with CUDA takes more than the other build
 
 
 def wants_cuda() -> bool:
-    """Whether PyPI's build is the right one: where an NVIDIA GPU answers, and on macOS, where it has no CUDA in it."""
+    """Whether to use PyPI's build: if an NVIDIA GPU answers, and on macOS, where that build has no CUDA."""
     if sys.platform != "linux":
         return True
     try:
@@ -29,10 +29,10 @@ def wants_cuda() -> bool:
 
 
 def install_without_cuda(packages: Packages, lock: Path, again: bool, progress: Progress) -> bool:
-    """Install it from where pip looks, else from PyTorch's own index; False where neither has it, which is said.
+    """Install it from where pip looks, or from PyTorch's own index. If neither has it, say so and return False.
 
     Raises:
-        InstallError: what is there is not the locked one.
+        InstallError: the package found is not the locked one.
     """
     try:
         packages.install(lock, again)

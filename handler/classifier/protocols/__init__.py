@@ -1,4 +1,4 @@
-"""KServe's protocols, in which one request has several images. Each reads its request, and writes its answer once."""
+"""KServe's protocols, in which one request has several images. Each reads a request, and writes one answer to it."""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -9,19 +9,19 @@ from ..types import PIXELS, Outcome, Pixels, Refusal, Response
 
 
 class Images(NamedTuple):
-    """The images of one request, and what makes one answer of what becomes of them."""
+    """The images of one request, and the function that joins their outcomes into one answer."""
 
-    pixels: Pixels  # (k, 784); the row of an image that is refused is zeros
+    pixels: Pixels  # (k, 784); the row of a refused image is zeros
     refusals: dict[int, Refusal]  # by image
     join: Callable[[Sequence[Outcome]], bytes]
 
     @classmethod
     def none(cls, refusal: Refusal) -> Self:
-        """A request that is refused as a whole."""
+        """Return a request that is refused as a whole."""
         return cls(np.zeros((1, PIXELS), np.float32), {0: refusal}, lambda _: b"")
 
     def respond(self, outcomes: Sequence[Outcome]) -> Response:
-        """The request's response; one none of whose images has a prediction is refused with the first's reason.
+        """Return the response. If no image has a prediction, the request is refused with the reason of the first.
 
         The protocols' clients look for the reason in the member `error`.
         """

@@ -1,7 +1,9 @@
-"""KServe's V1 protocol: `{"instances": [image, …]}` -> `{"predictions": [answer, …]}`. Knows no TorchServe.
+"""KServe's V1 protocol: `{"instances": [image, …]}` -> `{"predictions": [answer, …]}`.
 
-An image is what `data` is, 784 numbers from 0 to 1; or 28 rows of 28; or an object with one of these as its `data`. An
-answer is what the image alone would get: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`.
+An image is 784 numbers from 0 to 1, 28 rows of 28, or an object with one of these as its `data`. The answer to an image
+is the one that it would get alone: `{"prediction", "confidence"}`, or `{"code", "type", "message"}`.
+
+Does not depend on TorchServe.
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
 """
@@ -18,7 +20,7 @@ from . import Images
 
 
 def read(document: dict[str, Any]) -> Images:
-    """The images of a request."""
+    """Read the images of a request."""
     try:
         return _read(convert(document["instances"], list, "$.instances"))
     except Refusal as refusal:
@@ -39,7 +41,7 @@ def _read(instances: list[Any]) -> Images:
         try:
             if isinstance(image, dict):
                 raise Refusal("type", f"Object missing required field `data` - at `{place}`.")
-            with np.errstate(over="ignore"):  # beyond float32 is infinite, and so out of range
+            with np.errstate(over="ignore"):  # values beyond float32 become infinite, so they are out of range
                 pixels[index] = _numbers(image, place)
         except Refusal as refusal:
             refusals[index] = refusal

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (KServe's V2): a tensor of images -> tensors of answers. Knows no TorchServe.
+"""The Open Inference Protocol (KServe's V2): a tensor of images -> tensors of answers.
 
     {"id": "a", "inputs": [{"name": "pixels", "shape": [2, 784], "datatype": "FP32", "data": [0.0, …]}]}
 
@@ -7,11 +7,14 @@
         {"name": "confidence", "datatype": "FP32", "shape": [2], "data": [0.9999, 0.0]},
         {"name": "error", "datatype": "BYTES", "shape": [2], "data": ["", "Expected a number from 0 to 1, got 7 …"]}]}
 
-A model whose classes have names answers with them as well, in the BYTES `label`.
+A model whose classes have names also answers with those names, in the BYTES `label`.
 
-FP16 (in bytes alone), FP32 and FP64 are from 0 to 1, integers from 0 to 255. An image with values outside has the
-prediction -1 and its reason in `error`.
-`data` may be flat or nested; or the tensor's bytes follow the JSON, as `parameters.binary_data_size` says.
+FP16 (only as bytes), FP32 and FP64 are from 0 to 1, integers from 0 to 255. An image with values outside this range has
+the prediction -1 and the reason in `error`.
+`data` may be flat or nested. Instead of it, the tensor's bytes may follow the JSON, as `parameters.binary_data_size`
+says.
+
+Does not depend on TorchServe.
 
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
@@ -42,7 +45,7 @@ MAX_ID = 128  # characters of a request's id, which its answer repeats
 
 
 def _integers(dtype: np.dtype[Any]) -> Any:
-    """Those of JSON that this type holds, as far as msgspec's bounds go, which have 64 bits with a sign."""
+    """Return the type of JSON integers that this type holds. msgspec's bounds have 64 bits with a sign."""
     limits = np.iinfo(dtype)
     return list[Annotated[int, msgspec.Meta(ge=int(limits.min), le=min(int(limits.max), 2**63 - 1))]]
 
@@ -54,7 +57,7 @@ _NUMBERS: dict[str, Any] = {  # of JSON
 
 
 class _Parameters(msgspec.Struct):
-    binary_data_size: int | None = None  # bytes behind the JSON
+    binary_data_size: int | None = None  # bytes after the JSON
 
 
 class _Input(msgspec.Struct):
@@ -77,11 +80,11 @@ class InferenceRequest(msgspec.Struct):
 
 
 def read(document: Document, model: Model) -> Images:
-    """The images of a request.
+    """Read the images of a request.
 
     Args:
-        document: the JSON, and what followed it: little-endian, as binary tensors are.
-        model: what the answer calls the model.
+        document: the JSON, and the little-endian binary tensors that follow it.
+        model: names the model in the answer.
     """
     try:
         request: InferenceRequest = convert(document.value, InferenceRequest, "$")
@@ -90,7 +93,7 @@ def read(document: Document, model: Model) -> Images:
     except Refusal as refusal:
         return Images.none(refusal)
     white = 1 if request.inputs[0].datatype in _FLOATS else 255
-    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, and so out of range
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become infinite
         pixels = values.astype(np.float32).reshape(-1, PIXELS)
     refusals = refuse_out_of_range(pixels, lambda image: f"{_DATA}[{image}]", white)
     pixels /= white
@@ -98,7 +101,7 @@ def read(document: Document, model: Model) -> Images:
 
 
 def outputs_of(model: Model) -> dict[str, str]:
-    """The datatypes of the tensors that answers have, by name."""
+    """Return the datatypes of the tensors in the answers, by name."""
     return OUTPUTS | {"label": "BYTES"} if model.labels else OUTPUTS
 
 
@@ -120,7 +123,7 @@ def _join(request: InferenceRequest, model: Model, outcomes: Sequence[Outcome]) 
 
 
 def _require_known(request: InferenceRequest, model: Model) -> None:
-    """Refuse what cannot be answered, and what would be repeated in the answer at any length."""
+    """Refuse requests that cannot be answered, or would make the answer too long."""
     if len(request.inputs) != 1:
         raise Refusal("length", f"Expected 1 tensor, got {len(request.inputs)} - at `$.inputs`.")
     if request.id is not None and (len(request.id) > MAX_ID or not request.id.isprintable()):
@@ -140,7 +143,7 @@ def _require_known(request: InferenceRequest, model: Model) -> None:
 
 
 def _values(tensor: _Input, rest: bytes) -> NDArray[Any]:
-    """The values of a tensor of 1 to 64 images."""
+    """Read the values of a tensor of 1 to 64 images."""
     shape = [1, *tensor.shape] if tensor.shape in _IMAGE_SHAPES else tensor.shape
     if shape[1:] not in _IMAGE_SHAPES or not 1 <= shape[0] <= MAX_IMAGES:
         expected = f"the shape [n, {PIXELS}] or [n, {SIDE}, {SIDE}] with n from 1 to {MAX_IMAGES}"

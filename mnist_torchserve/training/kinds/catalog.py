@@ -1,4 +1,4 @@
-"""All kinds of picture, each with the share that is to be read right."""
+"""All kinds of picture, each with the share of them that must be read right."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,14 +11,14 @@ from .stencils import Stencil
 SEED = 20_261_126  # chosen before anything was tuned by these pictures
 
 
-Render = Callable[[Generator, Stencil], bytes]  # a digit's file; what the kind leaves open is drawn
+Render = Callable[[Generator, Stencil], bytes]  # makes a digit's file; what the kind leaves open is random
 
 
 class Kind(NamedTuple):
     """A kind of picture."""
 
     name: str
-    want: float  # share that is to be read right
+    want: float  # share that must be read right
     render: Render
 
 

@@ -1,4 +1,4 @@
-"""Digits in files of every kind: transparent, trimmed, with other pixels than eight bits, with damaged remarks."""
+"""Digits in files of every kind: transparent, trimmed, with other pixels than 8 bits, with damaged chunks."""
 
 import io
 import struct
@@ -14,14 +14,14 @@ from .surroundings import Levels, sheet
 
 
 def transparent(stencil: Stencil, tone: float, opacity: float = 1) -> bytes:
-    """Drawn by a pen of this tone and opacity on nothing."""
+    """Draw a digit with a pen of this tone and opacity on a transparent picture."""
     levels = np.full((*stencil.shape, 4), tone)
     levels[..., 3] = 255 * opacity * stencil
     return saved(levels)
 
 
 def cut_out(rng: Generator, stencil: Stencil) -> bytes:
-    """A white sheet whose corners are cut off, or that lies on nothing."""
+    """Draw a white sheet whose corners are cut off, or that is surrounded by transparency."""
     levels = np.full((*stencil.shape, 4), 255.0)
     levels[..., :3] = sheet(stencil)[..., None]
     y, x = np.indices(stencil.shape)
@@ -32,7 +32,7 @@ def cut_out(rng: Generator, stencil: Stencil) -> bytes:
 
 
 def turned(rng: Generator, stencil: Stencil) -> bytes:
-    """A JPEG that lies on its side, or is mirrored, as its EXIF says."""
+    """Save a JPEG that is turned or mirrored, as its EXIF says."""
     orientation = int(rng.integers(2, 9))
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]  # Pillow's transpositions
     exif = Image.Exif()
@@ -41,22 +41,22 @@ def turned(rng: Generator, stencil: Stencil) -> bytes:
 
 
 def converted(stencil: Stencil, mode: str, kind: str) -> bytes:
-    """In other pixels: CMYK, a palette, black and white dithered."""
+    """Save with other pixels: CMYK, a palette, or dithered black and white."""
     return _saved(_image(sheet(stencil, 255, 0)).convert(mode), kind)
 
 
 def webp(stencil: Stencil, lossless: bool) -> bytes:
-    """As WebP."""
+    """Save as WebP."""
     return _saved(_image(sheet(stencil)).convert("RGB"), "WEBP", lossless=lossless, quality=80)
 
 
 def sixteen_bits(stencil: Stencil) -> bytes:
-    """Grey in sixteen bits."""
+    """Save 16-bit grey."""
     return _png(257 * sheet(stencil)[..., None], bits=16)
 
 
 def keyed(stencil: Stencil, bits: int, colours: int = 1) -> bytes:
-    """A black digit on a dark grey that the file says is transparent."""
+    """Draw a black digit on a dark grey that the file marks as transparent."""
     on = stencil > 0.5
     levels = np.where(on, 0, 2 ** (bits - 2) * 3 // 2 if bits > 2 else 1)[..., None].repeat(colours, 2)
     clear = struct.pack(f">{colours}H", *levels[0, 0].astype(int))
@@ -64,7 +64,7 @@ def keyed(stencil: Stencil, bits: int, colours: int = 1) -> bytes:
 
 
 def with_broken_remark(rng: Generator, stencil: Stencil) -> bytes:
-    """A whole PNG, one of whose side chunks is damaged."""
+    """Save a whole PNG in which one of the side chunks is damaged."""
     name, content = [
         (b"eXIf", b"no header of TIFF"),
         (b"eXIf", b""),
@@ -82,7 +82,7 @@ def with_broken_remark(rng: Generator, stencil: Stencil) -> bytes:
 
 
 def _png(levels: Levels, bits: int, remarks: list[tuple[bytes, bytes]] | None = None, wrong: bool = False) -> bytes:
-    """A PNG by hand of levels (rows, columns, 1 or 3), for what Pillow does not write."""
+    """Write a PNG of levels (rows, columns, 1 or 3) that Pillow cannot write."""
     height, width, colours = levels.shape
     kind = ">u2" if bits == 16 else np.uint8
     values = np.rint(levels).astype(kind).reshape(height, width * colours)

@@ -1,6 +1,6 @@
-"""Digits under light that is not the same everywhere: it falls off, is coloured, or something stands in it.
+"""Digits under uneven light: it falls off, is coloured, or something casts a shadow.
 
-Light is a factor for each pixel: it dims ink as it dims paper.
+Light is a factor for each pixel: it dims ink and paper alike.
 """
 
 import io
@@ -17,20 +17,20 @@ Light = NDArray[np.floating]  # (rows, columns) in 0..1
 def photograph(
     rng: Generator, stencil: Stencil, light: Light, paper: float = 240, ink: float = 30, noise: float = 2
 ) -> bytes:
-    """A digit of these levels under a light, as a camera saves it; without its noise as PNG."""
+    """Save a digit of these levels under a light as a camera would, or without noise as PNG."""
     levels = (paper + (ink - paper) * stencil) * light + rng.normal(0, noise, stencil.shape)
     return saved(levels, "JPEG" if noise else "PNG")
 
 
 def saved(levels: NDArray[np.floating], kind: str = "PNG") -> bytes:
-    """A file of grey levels (rows, columns), or of colours (rows, columns, 3 or 4)."""
+    """Save grey levels (rows, columns), or colours (rows, columns, 3 or 4)."""
     file = io.BytesIO()
     Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8)).save(file, kind, quality=90)
     return file.getvalue()
 
 
 def sloped(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
-    """From 1 at one side, edge or corner evenly down to `least` at the opposite one."""
+    """Light that falls evenly from 1 at one side, edge or corner to `least` at the opposite one."""
     x, y = _grid(shape)
     angle = rng.uniform(0, 2 * np.pi)
     along = x * np.cos(angle) + y * np.sin(angle)
@@ -39,7 +39,7 @@ def sloped(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
 
 
 def lamp(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
-    """From 1 under a lamp, anywhere over the sheet, down to `least` where it is farthest."""
+    """Light that falls from 1 under a lamp, anywhere over the sheet, to `least` at the farthest point."""
     x, y = _grid(shape)
     away = np.hypot(x - rng.uniform(-1, 1), y - rng.uniform(-1, 1))
     light: Light = 1 - (1 - least) * (away / away.max()) ** 1.5
@@ -47,7 +47,7 @@ def lamp(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
 
 
 def vignette(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
-    """As a lens darkens a picture's corners, down to `least`."""
+    """Light that a lens dims towards the corners, down to `least`."""
     x, y = _grid(shape)
     away = np.hypot(x, y)
     light: Light = 1 - (1 - least) * (away / away.max()) ** rng.uniform(2, 4)
@@ -55,7 +55,7 @@ def vignette(rng: Generator, shape: tuple[int, ...], least: float) -> Light:
 
 
 def half(rng: Generator, shape: tuple[int, ...], least: float, soft: float) -> Light:
-    """A straight edge of shadow across the sheet, or over a corner of it; `soft` is its blur, of the sheet's side."""
+    """A straight edge of shadow across the sheet or one corner. `soft` is its blur, as a share of the sheet's side."""
     x, y = _grid(shape)
     angle = rng.uniform(0, 2 * np.pi)
     away = x * np.cos(angle) + y * np.sin(angle) - rng.uniform(-0.2, 0.9)
@@ -81,7 +81,7 @@ def head(rng: Generator, shape: tuple[int, ...], least: float, soft: float) -> L
 def _shade(dark: NDArray[np.bool_], least: float, soft: float) -> Light:
     shadow = Image.fromarray((255 * dark).astype(np.uint8))
     if soft:
-        pad = shadow.width  # so that its end is not blurred at the sheet's own edge
+        pad = shadow.width  # so that blur does not end the shadow at the sheet's edge
         wide = Image.fromarray(np.pad(255 * dark.astype(np.uint8), pad, mode="edge"))
         blurred = wide.filter(ImageFilter.GaussianBlur(soft * shadow.width))
         shadow = blurred.crop((pad, pad, pad + shadow.width, pad + shadow.height))
@@ -89,7 +89,7 @@ def _shade(dark: NDArray[np.bool_], least: float, soft: float) -> Light:
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Columns and rows from -1 to 1."""
+    """Return columns and rows from -1 to 1."""
     rows, columns = shape
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     return x, y

@@ -1,4 +1,4 @@
-"""How well the service's way from a file to 28×28 reads each kind of picture."""
+"""How well the service reads each kind of picture, from the file to the digit."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ MOST_SURELY_WRONG = 0.01  # share
 
 
 class Reading(NamedTuple):
-    """What became of the pictures of one kind: shares of them."""
+    """The results for the pictures of one kind, as shares."""
 
     kind: Kind
     right: float
@@ -26,18 +26,18 @@ class Reading(NamedTuple):
 
     @property
     def is_good(self) -> bool:
-        """Whether as many are read right as are to be, and few taken for another digit with confidence."""
+        """Whether enough are read right, and few are taken for another digit with confidence."""
         return self.right >= self.kind.want and self.surely_wrong <= MOST_SURELY_WRONG
 
 
 def digits(validation: Split) -> Digits:
-    """Those that the table in docs/images.md is made of."""
+    """Return the digits for the table in docs/images.md."""
     chosen = np.random.default_rng(SEED).choice(len(validation.labels), WRITTEN, replace=False)
     return stencils.draw(Split(validation.pixels[chosen], validation.labels[chosen]))
 
 
 def read(kind: Kind, shown: Digits, runtime: Runtime) -> Reading:
-    """Render each digit as this kind of picture, and read it; what is taken for a blank page is not right."""
+    """Render each digit as this kind of picture, and read it. A digit taken for a blank page counts as wrong."""
     rng = np.random.default_rng([SEED, KINDS.index(kind)])
     pixels = np.stack([images.read(kind.render(rng, stencil)) for stencil in shown.stencils])
     probabilities = weights.probabilities(runtime, pixels)
@@ -46,16 +46,16 @@ def read(kind: Kind, shown: Digits, runtime: Runtime) -> Reading:
 
 
 def report(readings: list[Reading], count: int) -> str:
-    """The table of kinds for docs/images.md."""
+    """Return the table of kinds for docs/images.md."""
     header = ["kind", "read right", "wanted", f"wrong, confidence {SURE} or more"]
     rows = [
         [kind.name, f"{right:.1%}", f"{kind.want:.0%}", f"{surely_wrong:.1%}"] for kind, right, surely_wrong in readings
     ]
-    return f"""{count} digits as pictures of each kind: {WRITTEN} of MNIST's validation digits, the others printed,
-200×200 pixels where the kind does not say otherwise. Where light comes from, and what surrounds the page, is drawn at
-random for each ([`catalog.py`](../mnist_torchserve/training/kinds/catalog.py)), by a seed that was chosen before the
-reading was tuned. The number behind a light or shadow is what it leaves of the full light; behind a pencil, its grey
-level on paper of 240:
+    return f"""{count} digits are read as pictures of each kind: {WRITTEN} of MNIST's validation digits, and others that
+are printed. A picture has 200×200 pixels unless its kind says otherwise. Where the light comes from, and what surrounds
+the page, is drawn at random for each picture ([`catalog.py`](../mnist_torchserve/training/kinds/catalog.py)). The seed
+was chosen before the reading was tuned. The number after a light or shadow is the share of the full light that it
+leaves. The number after a pencil is its grey level, on paper of 240:
 
 {markdown.table(header, rows)}
 """

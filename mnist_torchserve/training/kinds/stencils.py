@@ -1,4 +1,4 @@
-"""The digits to make pictures of: how much ink lies where, written by hand and printed."""
+"""The digits for the pictures, handwritten and printed: how much ink is on each pixel."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from mnist_torchserve.training.dataset import Split
 from mnist_torchserve.training.drawing import FONTS
 
 SHEET = 200  # pixels, the side of a stencil
-Stencil = NDArray[np.float32]  # (rows, columns) in 0..1, how much ink lies on each pixel
+Stencil = NDArray[np.float32]  # (rows, columns) in 0..1, how much ink is on each pixel
 
 TYPEFACES = (
     "DejaVuSans",
@@ -26,18 +26,18 @@ TYPEFACES = (
     "cmb10",
     "cmss10",
 )
-_HEIGHT = SHEET * 20 // SIDE  # of a printed digit, as of a written one
+_HEIGHT = SHEET * 20 // SIDE  # of a printed digit, like that of a written one
 
 
 class Digits(NamedTuple):
-    """Digits and what they show."""
+    """Digits and their labels."""
 
     stencils: list[Stencil]
     labels: NDArray[np.uint8]
 
 
 def draw(written: Split, typefaces: Sequence[str] = TYPEFACES) -> Digits:
-    """These digits of MNIST, enlarged by bicubic interpolation, and the ten digits of each typeface."""
+    """Return these digits of MNIST, enlarged by bicubic interpolation, and the ten digits of each typeface."""
     stencils = [enlarged(row, SHEET) for row in written.pixels]
     stencils += [_printed(str(digit), typeface) for typeface in typefaces for digit in range(10)]
     printed = np.tile(np.arange(10, dtype=np.uint8), len(typefaces))
@@ -45,30 +45,30 @@ def draw(written: Split, typefaces: Sequence[str] = TYPEFACES) -> Digits:
 
 
 def enlarged(pixels: NDArray[np.uint8], side: int) -> Stencil:
-    """A digit of MNIST (784,) as a stencil of `side` pixels."""
+    """Enlarge a digit of MNIST (784,) to a stencil of `side` pixels."""
     return resized(pixels.reshape(SIDE, SIDE).astype(np.float32) / np.float32(255), side)
 
 
 def resized(stencil: Stencil, side: int) -> Stencil:
-    """A stencil of `side` pixels."""
+    """Resize a stencil to `side` pixels."""
     return _floats(Image.fromarray((255 * stencil).astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def trimmed(stencil: Stencil) -> Stencil:
-    """A stencil cut to its ink."""
+    """Cut a stencil to its ink."""
     rows, columns = (np.flatnonzero((stencil > 0.1).any(axis)) for axis in (1, 0))
     return stencil[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def thick(stencil: Stencil, more: int) -> Stencil:
-    """A stencil as a pen would draw it that is wider by `more` pixels to each side."""
+    """Draw a stencil with a pen that is wider by `more` pixels on each side."""
     padded = np.pad(stencil, more)
     widened = Image.fromarray((255 * padded).astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * more + 1))
     return _floats(widened)
 
 
 def placed(rng: Generator, stencil: Stencil, height: int, width: int) -> Stencil:
-    """A stencil somewhere on a larger sheet of height × width pixels."""
+    """Place a stencil somewhere on a larger sheet of height × width pixels."""
     top = int(rng.integers(0, height - stencil.shape[0] + 1))
     left = int(rng.integers(0, width - stencil.shape[1] + 1))
     sheet = np.zeros((height, width), np.float32)

@@ -11,12 +11,12 @@ PAPER, INK = 245, 25
 
 
 def sheet(stencil: Stencil, paper: float = PAPER, ink: float = INK) -> Levels:
-    """A digit on plain paper."""
+    """Draw a digit on plain paper."""
     return paper + (ink - paper) * stencil
 
 
 def framed(rng: Generator, stencil: Stencil, least: int, most: int, inset: int = 0) -> Levels:
-    """Within a frame of `least` to `most` pixels in any grey that is seen, up to `inset` pixels from the edge."""
+    """Draw a digit in a frame of `least` to `most` pixels, in any visible grey, up to `inset` pixels from the edge."""
     levels = sheet(stencil)
     width, away, tone = int(rng.integers(least, most + 1)), int(rng.integers(0, inset + 1)), rng.uniform(0, 170)
     inner = np.zeros(levels.shape, bool)
@@ -28,7 +28,7 @@ def framed(rng: Generator, stencil: Stencil, least: int, most: int, inset: int =
 
 
 def rounded(rng: Generator, stencil: Stencil) -> Levels:
-    """With dark rounded corners, as a screenshot has them."""
+    """Draw a digit with dark rounded corners, as on a screenshot."""
     side = stencil.shape[0]
     mask = Image.new("L", (side, side))
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, side - 1, side - 1), int(rng.integers(10, 50)), 255)
@@ -36,16 +36,16 @@ def rounded(rng: Generator, stencil: Stencil) -> Levels:
 
 
 def barred(rng: Generator, stencil: Stencil, beside: bool) -> Levels:
-    """Between dark bars, each of up to a quarter of the sheet's side: to the left and right, or above and below."""
+    """Draw a digit between dark bars, up to a quarter of the sheet's side: left and right, or above and below."""
     widths = rng.integers(1, stencil.shape[0] // 4, 2)
     around = [(0, 0), tuple(widths)] if beside else [tuple(widths), (0, 0)]
     return np.pad(sheet(stencil), around, constant_values=rng.uniform(0, 60))
 
 
 def on_table(rng: Generator, stencil: Stencil, sides: int, table: tuple[float, float] = (20, 110)) -> Levels:
-    """A sheet that does not fill the picture, and lies askew: a table shows beside `sides` of its sides."""
+    """Draw a tilted sheet that does not fill the picture: a table is visible next to `sides` of its sides."""
     side = stencil.shape[0]
-    margin = side // 14  # so that the table reaches no ink
+    margin = side // 14  # so that the table does not reach the ink
     levels = np.pad(sheet(resized(stencil, side - 2 * margin)), margin, constant_values=PAPER)
     x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
     tone, first = rng.uniform(*table), int(rng.integers(0, 4))
@@ -56,7 +56,7 @@ def on_table(rng: Generator, stencil: Stencil, sides: int, table: tuple[float, f
 
 
 def ruled(rng: Generator, stencil: Stencil, squared: bool) -> Levels:
-    """On paper with fine pale lines."""
+    """Draw a digit on paper with fine pale lines."""
     levels = sheet(stencil)
     pitch, tone = int(rng.integers(14, 30)), rng.uniform(200, 225)
     pale = levels.copy()
@@ -67,7 +67,7 @@ def ruled(rng: Generator, stencil: Stencil, squared: bool) -> Levels:
 
 
 def specked(rng: Generator, stencil: Stencil) -> Levels:
-    """With some specks of dust, fainter than ink."""
+    """Draw a digit with some specks of dust that are fainter than ink."""
     levels = sheet(stencil)
     rows, columns = rng.integers(0, levels.shape[0], (2, 20))
     levels[rows, columns] = np.minimum(levels[rows, columns], 200)
