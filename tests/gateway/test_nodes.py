@@ -138,7 +138,9 @@ def test_model_is_updated_without_an_interruption(checkout: Checkout) -> None:
     handler = checkout.root / "handler" / "mnist_handler.py"
     good = handler.read_text()
     with load(checkout.gateway) as answered:
-        handler.write_text(good.replace('"prediction": "0 to 9"', '"prediction": "0 to nine"'))
+        changed = good.replace('f"0 to {self._runtime.classes - 1}"', '"0 to nine"')
+        assert changed != good
+        handler.write_text(changed)
         checkout.run("scripts/update")
         assert version() == "0 to nine"
         handler.write_text("import no_such_module\n" + good)
