@@ -74,7 +74,7 @@ def report(measured: list[Accuracy], digits: int) -> str:
         rows.append([*way, f"{accuracy:.2%}", lost, f"{confidence:.4f}"])
     today = datetime.now(UTC).date()
     verdict = "No kind loses" if not missed(measured) else "Some kinds lose"
-    return f"""{digits:,} test digits of MNIST were enlarged by bicubic interpolation and saved as files. {verdict} more
+    return f"""{digits:,} of MNIST's test digits were enlarged (bicubic) and saved as files. {verdict} more
 than {MOST_LOST * 100:.1f} points compared with the accuracy on the digits' floats. Measured on {today} by
 `scripts/evaluate --images`:
 
