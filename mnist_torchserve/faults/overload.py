@@ -1,13 +1,13 @@
 """Overload: three times what the service can serve, and a crowd that records what happens to its own requests."""
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from mnist_torchserve.benchmark import wrk
 from mnist_torchserve.gateway.configuration import TEMPLATE
 from mnist_torchserve.service import read_properties
@@ -133,7 +133,9 @@ def _pause(url: str, file: Path, peak: float) -> float:
 def _queue(face: str) -> int:
     """The number of requests that a face of the service accepts at once."""
     if face == GATEWAY:
-        [queue] = re.findall(r"max_requests: (\d+)", TEMPLATE.read_text())
+        clusters = yaml.safe_load(TEMPLATE.read_text())["static_resources"]["clusters"]
+        [inference] = [cluster for cluster in clusters if cluster["name"] == "inference"]
+        queue = inference["circuit_breakers"]["thresholds"][0]["max_requests"]
     else:
         queue = read_properties()["job_queue_size"]
     return int(queue)
