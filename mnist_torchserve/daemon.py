@@ -86,7 +86,8 @@ class Daemon(ABC):
             log_keeper.rotate(self.logs)
             self.logs.mkdir(parents=True, exist_ok=True)
             usual = tempfile.gettempdir()
-            temporary = tempfile.mkdtemp(prefix="mnist-", dir=usual if len(usual) <= SHORT else "/tmp")  # noqa: S108
+            folder = usual if len(usual) <= SHORT else "/tmp"  # noqa: S108 - what is made in it is for this user alone
+            temporary = tempfile.mkdtemp(prefix="mnist-", dir=folder)
             try:
                 process = self._launch(temporary)
                 self._state.remember(process, [address.resolved() for address in self.addresses], temporary)

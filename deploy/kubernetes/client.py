@@ -15,7 +15,7 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-from sample import PIXELS, sample  # type: ignore[import-not-found]
+from sample import PIXELS, sample  # type: ignore[import-not-found]  # a file beside it in the pod
 
 CLIENTS = 8
 PACE = 0.05  # s from one request of a client to its next
@@ -29,7 +29,7 @@ def ask(url: str, pixels: bytes) -> int:
     """The prediction; OSError where there is none."""
     headers = {"Content-Type": "application/octet-stream", "x-api-key": os.environ["API_KEY"]}
     request = urllib.request.Request(f"{url}/predict", pixels, headers)  # noqa: S310 - the address is the gateway's
-    with urllib.request.urlopen(request, timeout=DEADLINE) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=DEADLINE) as answer:  # noqa: S310 - as above
         return int(json.load(answer)["prediction"])
 
 

@@ -58,5 +58,5 @@ class Adapter(nn.Module):
     def _output(self, images: Tensor) -> Tensor:
         """Images (B, *shape) to the network's own output (B, K)."""
         found: Tensor | Sequence[Any] = self.network(images)
-        output: Tensor = found[0] if self.interface.in_tuple else found  # type: ignore[assignment]
+        output: Tensor = found[0] if self.interface.in_tuple else found  # type: ignore[assignment]  # probed
         return output.reshape(images.shape[0], -1)  # some networks drop the first dimension if it is 1

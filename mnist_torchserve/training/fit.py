@@ -153,6 +153,7 @@ class Training:
         network = batchnorm.fold(cast(DigitNetwork, self.average.module))
         logits, labels = _logits(network, self.dataset.validation)
         temperature = calibration.temperature(logits, labels)
+        # torch's stubs know no `memory_format` without a device.
         network = calibration.fold(network, temperature).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         return Fitted(network, temperature, self._validate(network)[0], self.history)
 

@@ -64,7 +64,7 @@ def test_pod_starts_is_well_and_ends_within_its_grace(name: str, files: dict[str
     try:
         probes = [container[key] for key in ("startupProbe", "readinessProbe", "livenessProbe") if key in container]
         for probe in probes:
-            wait_until(lambda probe=probe: passes(identity, pod, probe), READY)  # type: ignore[misc]
+            wait_until(lambda probe=probe: passes(identity, pod, probe), READY)  # type: ignore[misc]  # bound early
         began = time.monotonic()
         hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command")
         if hook:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from mnist_torchserve.commands.loadtest import is_ours
-from mnist_torchserve.contract import Deployment, on_next_port
+from mnist_torchserve.contract import Deployment
 from mnist_torchserve.loadtest import history, objectives
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
@@ -242,20 +242,6 @@ def test_profile_that_is_unknown_to_locust_is_bad_use(service_stub: Stub, locust
     )
     assert done.returncode == 2, done.stderr
     assert "`nosuch`" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("host", "management"),
-    [
-        ("http://127.0.0.1:8080", "http://127.0.0.1:8081"),
-        ("http://[::1]:8080", "http://[::1]:8081"),
-        ("http://me:secret@digits.example.org:8080", "http://me:secret@digits.example.org:8081"),
-        ("https://digits.example.org", "https://digits.example.org:444"),
-        ("http://digits.example.org/", "http://digits.example.org:81/"),
-    ],
-)
-def test_management_is_looked_for_on_the_next_port(host: str, management: str) -> None:
-    assert on_next_port(host) == management
 
 
 def test_memory_is_that_of_the_process_under_load(node: TorchServe, service_stub: Stub) -> None:

@@ -169,7 +169,7 @@ def test_calibration_finds_the_temperature_that_was_taken_away(tmp_path: Path, p
     optimizer = torch.optim.Adam(layer.parameters(), 0.02)
     for _ in range(300):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(layer(pixels), labels.long()).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(layer(pixels), labels.long()).backward()  # type: ignore[no-untyped-call]  # torch's
         optimizer.step()
     saved = {f"out.{name}": value for name, value in layer.state_dict().items()}
     plain = pack(sure.replace(" * 4", ""), saved, validation=folder)

@@ -1,5 +1,6 @@
 """A private network for a test, with addresses that this machine does not have and only the test's processes."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ def namespace(setup: str) -> Iterator[Namespace]:
         assert holder.stderr
         if holder.stdout.readline() != "up\n":
             holder.stdin.close()
-            pytest.skip(f"only root can create a network namespace: {holder.stderr.read().strip()}")
+            reason = f"only root can create a network namespace: {holder.stderr.read().strip()}"
+            assert "CI" not in os.environ, reason
+            pytest.skip(reason)
         yield Namespace(holder.pid)
         holder.stdin.close()

@@ -73,6 +73,6 @@ class TinyProject:
 
 def _make(environment: object) -> None:
     """Make an environment with a link to our pip, which is fast."""
-    folder: Path = environment._folder  # type: ignore[attr-defined]
+    folder: Path = environment._folder  # type: ignore[attr-defined]  # loaded by path
     shutil.rmtree(folder, ignore_errors=True)
     environments.with_packages(folder, "pip")
