@@ -7,7 +7,6 @@ they are replaced.
 import hashlib
 import json
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -24,9 +23,8 @@ TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
 
 Config = dict[str, Any]
 
-# The model that the template names, as a separate word, and the list of all models.
-_MODEL = re.compile(r"\bmnist\b(?!-)")
-_ALL_MODELS = r"[\"mnist\"]"  # inside a string in JSON
+_MODEL = "MODEL"  # stands for a model's name in the template
+_ALL_MODELS = rf"[\"{_MODEL}\"]"  # the list of all, inside a string in JSON
 
 _TYPE = "type.googleapis.com/envoy."
 # Envoy's statistic for the version of a file that it has read.
@@ -52,7 +50,7 @@ def derive(template: Path, settings: Settings, nodes: Sequence[Node], models: Se
         admin: the socket of Envoy's own administration, which only this user can open.
     """
     text = template.read_text()
-    config: Config = yaml.safe_load(_MODEL.sub(models[0], text))
+    config: Config = yaml.safe_load(text.replace(_MODEL, models[0]))
     config["admin"]["address"]["pipe"]["path"] = str(admin)
     listener, metrics = config["static_resources"]["listeners"]
     listener["address"] = _socket_address(settings.listen)
@@ -192,8 +190,8 @@ def _of_each(route: Config, models: Sequence[str]) -> list[Config]:
     if _ALL_MODELS in text:
         names = ", ".join(f'"{model}"' for model in models)
         return [json.loads(text.replace(_ALL_MODELS, json.dumps(f"[{names}]")[1:-1]))]
-    named = models if _MODEL.search(json.dumps(route["match"])) else models[:1]
-    return [json.loads(_MODEL.sub(model, text)) for model in named]
+    named = models if _MODEL in json.dumps(route["match"]) else models[:1]
+    return [json.loads(text.replace(_MODEL, model)) for model in named]
 
 
 def _tls(settings: Settings) -> Config:

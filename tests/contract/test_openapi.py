@@ -38,7 +38,7 @@ def document() -> Any:
 
 @pytest.fixture(scope="module")
 def template() -> str:
-    return (ROOT / "deploy" / "gateway" / "envoy.yaml").read_text()
+    return (ROOT / "deploy" / "gateway" / "envoy.yaml").read_text().replace("MODEL", "mnist")
 
 
 def test_document_is_valid() -> None:

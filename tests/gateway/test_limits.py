@@ -48,7 +48,7 @@ def test_a_thousand_requests_at_once_are_answered(gateway: Gateway) -> None:
 
 
 def test_rates_of_the_template_are_the_usual_ones_of_the_settings() -> None:
-    """So that `envoy -c deploy/gateway/envoy.yaml` by hand has the same limits."""
+    """So that deploy/gateway/envoy.yaml by hand has the same limits."""
     as_it_stands = yaml.safe_load(TEMPLATE.read_text())
     settings = load(ROOT / "deploy" / "gateway" / "settings.toml")
     derived = derive(TEMPLATE, settings, [], ["mnist"], Path("admin"))

@@ -26,7 +26,7 @@ def routes(tmp_path: Path, *models: str) -> list[dict[str, Any]]:
 def test_each_model_has_its_routes_and_each_asks_for_keys(tmp_path: Path) -> None:
     found = routes(tmp_path, "fashion", "awesome")
     text = yaml.safe_dump(found)
-    assert "mnist/" not in text
+    assert "MODEL" not in text
     assert "/mnist" not in text
     predict = [route for route in found if route["name"] == "predict"]
     asked = [(route["match"], route["route"].get("path_rewrite", "")) for route in predict]
@@ -43,10 +43,10 @@ def test_each_model_has_its_routes_and_each_asks_for_keys(tmp_path: Path) -> Non
     assert json.loads(listed["direct_response"]["body"]["inline_string"]) == {"models": ["fashion", "awesome"]}
 
 
-def test_model_of_this_project_alone_has_the_routes_of_the_template(tmp_path: Path) -> None:
+def test_one_model_has_the_routes_of_the_template(tmp_path: Path) -> None:
     manager = yaml.safe_load(configuration.TEMPLATE.read_text())["static_resources"]["listeners"][0]
     [host] = manager["filter_chains"][0]["filters"][-1]["typed_config"]["route_config"]["virtual_hosts"]
-    ours = routes(tmp_path, "mnist")
+    ours = routes(tmp_path, "MODEL")
     assert [route["match"] for route in ours if "demo" not in str(route["match"])] == [
         route["match"] for route in host["routes"]
     ]
