@@ -1,13 +1,13 @@
 """Runs the network from pixels to probabilities, on ONNX Runtime on a CPU or on torch on a GPU.
 
-Both read their weights from the model's directory, where a `.mar` unpacks them: NAME.onnx, NAME.pt, or both. If there
-is only NAME.pt, the network could not be exported, and it runs on torch everywhere.
+Both read their weights from the model's directory, where a `.mar` unpacks them: NAME.onnx for a CPU, and NAME.pt2 or
+NAME.pt for a GPU. If there is only NAME.pt, the network could not be exported, and it runs on torch everywhere.
 """
 
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .types import MAX_CLASSES, PIXELS, Pixels, Probabilities
 
@@ -24,6 +24,19 @@ class WeightsError(RuntimeError):
             f"{path} {problem}. Restore it with `git checkout model_store` or train others with "
             "`scripts/train`, then build the archive with `scripts/archive`."
         )
+
+
+class Files(NamedTuple):
+    """The paths of a model's weights, of which some may be missing."""
+
+    onnx: Path
+    exported: Path  # NAME.pt2: torch's exported program, which needs no code
+    saved: Path  # NAME.pt: a state_dict, for a network whose code is in the archive
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> "Files":
+        """Return the paths for a model in a folder."""
+        return cls(folder / f"{name}.onnx", folder / f"{name}.pt2", folder / f"{name}.pt")
 
 
 class Runtime(Protocol):
@@ -45,12 +58,13 @@ def load(model_dir: Path, gpu_id: int | None) -> Runtime:
 
     Raises `WeightsError` if the weights cannot be used.
     """
-    onnx, saved = find(model_dir)
-    if saved.is_file() and gpu_id is not None:
+    onnx, exported, saved = find(model_dir)
+    for_gpu = exported if exported.is_file() else saved
+    if for_gpu.is_file() and gpu_id is not None:
         import torch  # noqa: PLC0415 - only for GPUs
 
         if torch.cuda.is_available():
-            return TorchRuntime(saved, f"cuda:{gpu_id}")
+            return TorchRuntime(for_gpu, f"cuda:{gpu_id}")
     if saved.is_file() and not onnx.is_file():
         import torch  # noqa: PLC0415 - for networks that could not be exported
         from . import torch_network  # noqa: PLC0415 - it imports torch
@@ -61,16 +75,16 @@ def load(model_dir: Path, gpu_id: int | None) -> Runtime:
     return OnnxRuntime(onnx)
 
 
-def find(model_dir: Path) -> tuple[Path, Path]:
-    """Return the paths of the two weights files in a folder, one of which may be missing.
+def find(model_dir: Path) -> Files:
+    """Return the paths of the weights in a folder.
 
     Raises `WeightsError` if there are none, or if they have several names.
     """
-    names = {file.with_suffix("") for suffix in (".onnx", ".pt") for file in model_dir.glob(f"*{suffix}")}
+    names = {file.stem for suffix in (".onnx", ".pt2", ".pt") for file in model_dir.glob(f"*{suffix}")}
     if len(names) != 1:
         raise WeightsError(model_dir, f"holds the weights of {len(names)} models, where those of one are expected")
     [name] = names
-    return name.with_name(f"{name.name}.onnx"), name.with_name(f"{name.name}.pt")
+    return Files.of(model_dir, name)
 
 
 class OnnxRuntime:
@@ -112,7 +126,7 @@ class OnnxRuntime:
 
 
 class TorchRuntime:
-    """The torch network on `device`."""
+    """The network in NAME.pt2 or NAME.pt, on `device`."""
 
     def __init__(self, path: Path, device: str) -> None:
         import torch  # noqa: PLC0415 - for GPUs and networks that cannot be exported
@@ -121,13 +135,12 @@ class TorchRuntime:
         self.name = f"torch-{device}"
         self._torch, self._device = torch, device
         if device != "cpu":  # with TF32, a GPU's answers would differ from a CPU's
-            torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # torch's stubs lack it
+            torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # torch's stubs lack it
         _require(path)
         try:
-            network, self.metadata = torch_network.load(path)
+            self._network, self.metadata = torch_network.load(path, device)
         except Exception as error:  # a broken pickle can raise any error
             raise WeightsError(path, f"does not hold the weights of its network: {_first_line(error)}") from None
-        self._network = network.eval().to(device)
         self.classes = self.probabilities(torch.zeros(1, PIXELS).numpy()).shape[1]
 
     def probabilities(self, pixels: Pixels) -> Probabilities:

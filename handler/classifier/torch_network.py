@@ -1,11 +1,13 @@
-"""A weights file for torch: this project's own network, or another one whose code is in the archive."""
+"""A weights file for torch: an exported program, this project's own network, or one whose code is in the archive."""
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
 from .adapter import Adapter, Interface
 from .network import DigitNetwork
 
@@ -23,18 +25,27 @@ class Probabilities(nn.Module):
         return probabilities
 
 
-def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Read a file. Return its network, from pixels (B, 784) to probabilities (B, K), and its metadata.
+def load(path: Path, device: str) -> tuple[nn.Module, dict[str, Any]]:
+    """Read a file. Return its network on a device, from pixels (B, 784) to probabilities (B, K), and its metadata.
 
     Errors of torch, of the network's own code, or of the file's shape are not caught.
     """
+    if path.suffix == ".pt2":
+        notes = {"metadata": ""}
+        program = torch.export.load(path, extra_files=notes)
+        return move_to_device_pass(program, device).module(), json.loads(notes["metadata"])
+    network, metadata = _load_state_dict(path)
+    return network.eval().to(device), metadata
+
+
+def _load_state_dict(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     saved = torch.load(path, map_location="cpu", weights_only=True)
     state, metadata = saved["state_dict"], saved["metadata"]
     if "imported" in metadata:
         imported = metadata["imported"]
         kind = getattr(importlib.import_module(imported["module"]), imported["class"])
         network: nn.Module = kind(**imported["arguments"])
-        network = network.float().eval()
+        network = network.float()
         network.load_state_dict(state)
         interface = Interface(**{**imported["interface"], "shape": tuple(imported["interface"]["shape"])})
         return Adapter(network, interface), metadata

@@ -121,7 +121,7 @@ def measure(pixels: NDArray[np.uint8], folder: Path, rounds: int, seconds: int) 
     bodies = _encode(pixels)
     for encoding, encoded in bodies.items():
         wrk.write_payloads(folder / encoding, encoded)
-    oracle = runtime.TorchRuntime(runtime.find(MODEL_STORE)[1], "cpu")
+    oracle = runtime.TorchRuntime(runtime.find(MODEL_STORE).saved, "cpu")
     expected = weights.answers(oracle, digits.floats(pixels[:CHECKED]))
     points = {(row.name, connections): Point() for row in ROWS for connections in row.connections}
     with ExitStack() as stack:

@@ -146,6 +146,6 @@ def _digits() -> Sequence[_Digit]:
     """The digits of the sample, with the answers of the network in plain PyTorch."""
     pixels = digits.floats(digits.sample()[0])
     pixels[:, 0] = 0
-    answers = weights.answers(TorchRuntime(runtime.find(MODEL_STORE)[1], "cpu"), pixels)
+    answers = weights.answers(TorchRuntime(runtime.find(MODEL_STORE).saved, "cpu"), pixels)
     texts = [", ".join(map(repr, row[1:].tolist())) for row in pixels]
     return [*map(_Digit, texts, answers)]

@@ -1,17 +1,16 @@
-"""A network of torch's as ONNX, and whether that answers as the network does."""
+"""A network of torch's as ONNX and as torch's own program, and whether these answer as the network does."""
 
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from classifier.adapter import Adapter
-from classifier.runtime import OnnxRuntime
+from classifier.runtime import Files, OnnxRuntime, TorchRuntime
 from classifier.types import PIXELS, Pixels, Probabilities
 from mnist_torchserve.training import export
 from .errors import PackagingError
@@ -24,11 +23,11 @@ class ExportError(Exception):
     """The network cannot be written as ONNX; the message says why, in a line."""
 
 
-def write(adapter: Adapter, metadata: dict[str, Any], path: Path) -> None:
-    """Write a network, with its adapter, as ONNX.
+def write(adapter: Adapter, metadata: dict[str, Any], files: Files) -> None:
+    """Write a network, with its adapter, as ONNX for a CPU and as torch's program for a GPU.
 
     Raises:
-        ExportError: it is not made of what ONNX has.
+        ExportError: it is not made of what these have.
     """
     if adapter.interface.one_by_one:
         raise ExportError("its answer to an image depends on the others in a batch")
@@ -37,9 +36,12 @@ def write(adapter: Adapter, metadata: dict[str, Any], path: Path) -> None:
     for network, strict in ((_Stateless(adapter), False), (adapter, True)):
         try:
             with _quiet():
-                return export.write_onnx(network, metadata, path, strict=strict)
+                program = export.export(network, strict=strict)
+                export.write_program(program, metadata, files.exported)
+                return export.write_onnx(program, metadata, files.onnx)
         except Exception as error:  # torch's exporter has no common base for what it cannot export
             reason = reason or _reason(error)
+    files.exported.unlink(missing_ok=True)
     raise ExportError(reason)
 
 
@@ -69,9 +71,10 @@ def compare(expected: Probabilities, answer: Callable[[Pixels], Probabilities], 
     return largest
 
 
-def check_onnx(path: Path, expected: Probabilities, pixels: Pixels) -> float:
-    """The same of an ONNX file."""
-    return compare(expected, OnnxRuntime(path).probabilities, pixels)
+def check(files: Files, expected: Probabilities, pixels: Pixels) -> float:
+    """Compare both files that `write` wrote."""
+    runtimes = OnnxRuntime(files.onnx), TorchRuntime(files.exported, "cpu")
+    return max(compare(expected, runtime.probabilities, pixels) for runtime in runtimes)
 
 
 class _Stateless(nn.Module):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from classifier.adapter import Adapter, Interface, Meaning
-from classifier.runtime import OnnxRuntime
+from classifier.runtime import Files, OnnxRuntime
 from classifier.types import Pixels, Probabilities
 from mnist_torchserve.client import digits
 from mnist_torchserve.training import export as onnx_file
@@ -109,8 +109,9 @@ def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> N
     images = _images()
     expected = export.answers(adapter, images)
     metadata = _metadata(brought, f"{kind.__name__} {findings}", brought.weights, calibration)
+    files = Files.of(folder, brought.name)
     try:
-        export.write(adapter, metadata, folder / f"{brought.name}.onnx")
+        export.write(adapter, metadata, files)
     except export.ExportError as error:
         tell(f"It cannot be exported to ONNX ({error}), so it will run as it is, under torch.")
         imported = {"module": source.module, "class": kind.__name__, "arguments": dict(brought.arguments)}
@@ -118,7 +119,7 @@ def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> N
         cost = under_torch.write(folder, network, source, metadata, images, expected)
         tell(cost)
     else:
-        largest = export.check_onnx(folder / f"{brought.name}.onnx", expected, images)
+        largest = export.check(files, expected, images)
         tell(f"Exported to ONNX: its probabilities differ from the module's by {largest:.1g} at most.")
     _write_rest(brought, folder, metadata, golden, lambda pixels: export.answers(adapter, pixels))
 

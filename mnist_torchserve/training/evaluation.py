@@ -44,9 +44,9 @@ def evaluate(model_dir: Path, test: Split) -> Evaluation:
 
     Raises `runtime.WeightsError` if they cannot be used.
     """
-    exported, saved = runtime.find(model_dir)
-    onnx = partial(weights.probabilities, OnnxRuntime(exported))
-    torch_ = partial(weights.probabilities, TorchRuntime(saved, "cpu"))
+    files = runtime.find(model_dir)
+    onnx = partial(weights.probabilities, OnnxRuntime(files.onnx))
+    torch_ = partial(weights.probabilities, TorchRuntime(files.saved, "cpu"))
     evaluation = _evaluate(onnx, test)
     parity = float(np.abs(torch_(test.floats()) - evaluation.probabilities).max())
     return replace(

@@ -1,4 +1,4 @@
-"""Writes the two weights files that a service loads, each with the record of its training inside."""
+"""Writes the files of weights that a service loads, each with the record of its making inside."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import onnx
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 from classifier import runtime, torch_network
 from classifier.network import DigitNetwork
 from classifier.types import PIXELS
@@ -18,33 +19,43 @@ def write(network: DigitNetwork, metadata: dict[str, Any], folder: Path) -> None
     """Write the network into `folder`, under the name in `metadata`: once for torch and once for ONNX Runtime."""
     # Only types that `torch.load(weights_only=True)` reads.
     torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
-    write_onnx(torch_network.Probabilities(network), metadata, folder / f"{metadata['name']}.onnx")
+    write_onnx(export(torch_network.Probabilities(network)), metadata, folder / f"{metadata['name']}.onnx")
 
 
 def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
     """Return the network and metadata that `write` wrote."""
-    saved = torch.load(runtime.find(folder)[1], weights_only=True)
+    saved = torch.load(runtime.find(folder).saved, weights_only=True)
     return torch_network.digit_network(saved["state_dict"], saved["metadata"]).eval(), saved["metadata"]
 
 
-def write_onnx(network: nn.Module, metadata: dict[str, Any], path: Path, *, strict: bool = False) -> None:
-    """Write one file from `pixels` (B, 784) to `probabilities` (B, K), `metadata` as JSON under that key.
+def export(network: nn.Module, *, strict: bool = False) -> ExportedProgram:
+    """Return a network, from pixels (B, 784) to probabilities (B, K), as a program that needs none of its code.
 
     With `strict`, torch compiles the network's code instead of following one run of it. Errors of torch's exporter are
     not caught.
     """
-    batch = torch.export.Dim("batch")
     images = (torch.zeros(2, PIXELS),)
-    exported = torch.export.export(network.eval(), images, dynamic_shapes=({0: batch},), strict=strict)
-    program: Any = torch.onnx.export(
-        exported,
-        input_names=["pixels"],
-        output_names=["probabilities"],
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
+    batch = {0: torch.export.Dim("batch")}
+    program = torch.export.export(network.eval(), images, dynamic_shapes=(batch,), strict=strict)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # with this machine's paths
+    return program
+
+
+def write_program(program: ExportedProgram, metadata: dict[str, Any], path: Path) -> None:
+    """Write what `export` returned for torch, `metadata` as JSON beside it."""
+    torch.export.save(program, path, extra_files={"metadata": json.dumps(metadata)})
+
+
+def write_onnx(program: ExportedProgram, metadata: dict[str, Any], path: Path) -> None:
+    """Write what `export` returned as ONNX, from `pixels` to `probabilities`, `metadata` as JSON under that key.
+
+    Errors of torch's exporter are not caught.
+    """
+    written: Any = torch.onnx.export(
+        program, input_names=["pixels"], output_names=["probabilities"], opset_version=OPSET, dynamo=True, verbose=False
     )
-    model = program.model_proto
+    model = written.model_proto
     for node in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
         del node.metadata_props[:]  # stack traces of the exporter, with this machine's paths
     save_onnx(model, metadata, path)

@@ -93,8 +93,11 @@ def test_packing_says_what_it_found_and_leaves_the_code_out(packed: dict[str, Pa
     assert f"gives {written.means} of {classes} classes" in said
     with zipfile.ZipFile(packed[name].archive.path) as built:
         names = built.namelist()
+        contents = b"".join(built.read(each) for each in names if each.startswith(f"{name}.") and written.exported)
     assert (f"{name}.onnx" in names) == written.exported
+    assert (f"{name}.pt2" in names) == written.exported
     assert (f"{name}.py" in names) == (not written.exported)
+    assert str(packed[name].archive.contents.parent.parent).encode() not in contents, "no path of this machine"
     if not written.exported:
         assert ("helper.py" in names) == bool(written.beside)
         assert "cannot be exported to ONNX" in said
