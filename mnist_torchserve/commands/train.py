@@ -47,7 +47,7 @@ def train_on_mnist(options: argparse.Namespace, images: Dataset) -> int:
     for folder in (model_dir, docs / "model_card"):
         folder.mkdir(parents=True, exist_ok=True)
     told = campaign.publish(chosen, outcomes, now, model_dir)
-    pictures.draw(chosen, outcomes, images.test, docs / "model_card")
+    pictures.draw(chosen, outcomes, images, docs / "model_card")
     (docs / "model_card.md").write_text(model_card.text(told), encoding="utf-8")
     figures = list(told["seeds"].values())
     print(targets.table(told["metrics"], figures))

@@ -28,6 +28,8 @@ def read(path: Path) -> State:
     except FileNotFoundError:
         raise PackagingError(f"There is no file {path}.") from None
     except pickle.UnpicklingError as error:
+        if path.read_bytes()[:1] not in (b"P", b"\x80"):  # a zip, or a pickle
+            raise PackagingError(f"{path} is not a file that torch.save wrote.") from None
         raise _pickled(path, str(error)) from None
     except Exception as error:  # a file can be broken in every way
         if "TorchScript" in str(error):

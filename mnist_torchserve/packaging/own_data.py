@@ -67,6 +67,6 @@ def publish(
     model_folder.write_settings(folder, images.name, read_pictures)
     model_folder.write_labels(folder, labels)
     model_folder.write_golden(folder, validation[right[0]], probabilities[right[0]])
-    pictures.draw(chosen, outcomes, images.test, drawn, "images")
+    pictures.draw(chosen, outcomes, images, drawn, "images")
     (folder.parent / "model_card.md").write_text(data_card.text(told), encoding="utf-8")
     return told

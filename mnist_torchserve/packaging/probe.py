@@ -1,6 +1,6 @@
 """What a network takes and gives, found by trying it on images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +47,7 @@ def find(
         PackagingError: no shape works, several work and give other answers, or the answers are none.
     """
     outputs: dict[tuple[int, ...], Floats] = {}
-    problems = []
+    problems: list[tuple[tuple[int, ...], Exception]] = []
     in_tuple = False
     for each in (shape,) if shape else SHAPES:
         try:
@@ -55,12 +55,9 @@ def find(
             in_tuple = isinstance(found, tuple | list)
             outputs[each] = _checked(found[0] if in_tuple else found, len(pixels))
         except Exception as error:  # whatever a network raises at a shape that it does not take
-            problems.append(f"with (B, {', '.join(map(str, each))}): {one_line(error)}")
+            problems.append((each, error))
     if not outputs:
-        raise PackagingError(
-            f"Expected a network from images (B, 784), (B, 28, 28) or (B, 1, 28, 28) to values (B, K) of 2 to "
-            f"{MAX_CLASSES} classes, got {'; '.join(problems)}."
-        )
+        raise _unusable(problems)
     first, *others = outputs.values()
     if any(other.shape != first.shape or not np.allclose(other, first, atol=TOLERANCE) for other in others):
         raise PackagingError(
@@ -73,13 +70,42 @@ def find(
     return Findings(list(outputs), first.shape[1], meaning or _meaning(alone), in_tuple, one_by_one)
 
 
+class _OutputError(Exception):
+    """A network takes images of a shape, but what it gives of them cannot be used."""
+
+
 def _checked(output: Any, images: int) -> Floats:
+    if not hasattr(output, "__array__"):
+        held = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
+        raise _OutputError(f"gives a {type(output).__name__}{held}: let its forward return the tensor (B, K) alone")
     values = np.asarray(output)
-    if values.ndim != 2 or len(values) != images or not 2 <= values.shape[1] <= MAX_CLASSES:
-        raise PackagingError(f"it gives the shape {values.shape} for {images} images")
+    if values.ndim != 2 or len(values) != images:
+        raise _OutputError(f"gives the shape {values.shape} for {images} images")
+    if values.shape[1] == 1:
+        raise _OutputError(
+            "gives one value for an image: let it give a value for each of two classes, such as the logits "
+            "torch.cat([-x, x], dim=1) / 2"
+        )
+    if values.shape[1] > MAX_CLASSES:
+        raise _OutputError(f"gives {values.shape[1]} values for an image, which are too many classes")
     if not np.isfinite(values).all():
-        raise PackagingError("it gives values that are not finite")
+        raise _OutputError("gives values that are not finite")
     return values
+
+
+def _unusable(problems: Sequence[tuple[tuple[int, ...], Exception]]) -> PackagingError:
+    """Say what is wrong with the output if there was one, or else with the usual input."""
+    outputs = [(shape, error) for shape, error in problems if isinstance(error, _OutputError)]
+    shape, error = [*outputs, *problems][0]
+    images = f"(B, {', '.join(map(str, shape))})"
+    wanted = f"Expected a network from grey images of 28×28 to values (B, K) of 2 to {MAX_CLASSES} classes"
+    if outputs:
+        return PackagingError(f"{wanted}. It takes {images} and {error}.")
+    return PackagingError(
+        f"{wanted}, which takes (B, 1, 28, 28), (B, 28, 28) or (B, 784). With {images}, yours fails: "
+        f"{one_line(error)}. If it is made for other images, such as colours or 32×32, write a class whose forward "
+        "turns the grey ones into those and passes them on."
+    )
 
 
 def _alone(network: Network, images: Pixels, expected: Floats, in_tuple: bool) -> Floats:

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import inspect
+import os
 import socket
 import sys
 import urllib.error
@@ -31,6 +32,8 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 _PINNED = ("torch", "numpy")  # which another package must not replace
+# Beside a torch without CUDA, torchvision and others must be without it too. scripts/bootstrap reads the same variable.
+_INDEX_WITHOUT_CUDA = os.environ.get("PYTORCH_INDEX_URL") or "https://download.pytorch.org/whl/cpu"
 _NETWORK_ERRORS = (urllib.error.URLError, requests.RequestException, ConnectionError, socket.gaierror, TimeoutError)
 
 
@@ -156,11 +159,12 @@ class Source:
 
 def missing_package(importer: str, name: str) -> str:
     """That a package is missing, and the line that brings it into this environment without changing what is there."""
-    pins = " ".join(f"{package}=={version(package).partition('+')[0]}" for package in _PINNED)
+    pins = " ".join(f"{package}=={version(package)}" for package in _PINNED)
+    index = f" --extra-index-url {_INDEX_WITHOUT_CUDA}" if version("torch").endswith("+cpu") else ""
     return (
         f"{importer} imports `{name}`, which is not in this environment. If it is a package, bring it in with "
-        f"`{sys.executable} -m pip install {_DISTRIBUTIONS.get(name, name)} {pins}`; if it is your own code, put it "
-        "beside the file."
+        f"`{sys.executable} -m pip install {_DISTRIBUTIONS.get(name, name)} {pins}{index}`; if it is your own code, "
+        "put it beside the file."
     )
 
 
@@ -174,7 +178,9 @@ def construct(kind: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
         inspect.signature(kind).bind(**arguments)
     except TypeError as error:
         raise PackagingError(
-            f"{kind.__name__}{inspect.signature(kind)} cannot be made with --model-args {dict(arguments)}: {error}."
+            f"{kind.__name__}{inspect.signature(kind)} cannot be made with --model-args {dict(arguments)}: {error}. "
+            "Where JSON cannot hold an argument, write a subclass that passes it on and wants none itself, and name "
+            "that with --model-class."
         ) from None
     try:
         return kind(**arguments).eval().float()

@@ -44,7 +44,7 @@ class Archive:
             ServiceError: TorchServe and a gateway cannot have this name in their routes.
         """
         if not _NAME.fullmatch(name):
-            raise ServiceError(f"Expected a model's name of letters, digits, `_` and `-`, got {name!r}.")
+            raise ServiceError(f"Expected a model's name of at most 64 letters, digits, `_` and `-`, got {name!r}.")
         return cls(MODEL_STORE / f"{name}.mar")
 
     def command(self, export_path: str) -> list[str]:

@@ -88,6 +88,11 @@ def from_zero(splits: Sequence[Split], classes: int | None = None) -> tuple[list
     known = classes or found
     if not 2 <= known <= MAX_CLASSES:
         raise DatasetError(f"Expected 2 to {MAX_CLASSES} classes, got labels from {first} to {found - 1 + least}.")
+    most = int(splits[0].labels.max())
+    if classes is None and (others := [int(split.labels.max()) for split in splits[1:] if split.labels.max() > most]):
+        raise DatasetError(
+            f"Expected labels from {least} to {most}, as in the training images, got {others[0]} in the test images."
+        )
     if classes is None and (absent := sorted(set(range(known)) - set((splits[0].labels - least).tolist()))):
         raise DatasetError(
             f"Expected every label from {least} to {found - 1 + least}, got none of {absent[0] + least}."
@@ -125,6 +130,9 @@ def _content(path: Path, dimensions: int) -> NDArray[np.uint8]:
     if len(content) < header.size:
         raise DatasetError(f"{path} is cut short: {len(content)} bytes.")
     magic, *shape = header.unpack_from(content)
-    if magic != 0x0800 + dimensions or len(content) != header.size + int(np.prod(shape)):
-        raise DatasetError(f"{path} is not an IDX file of bytes in {dimensions} dimensions, or is cut short.")
+    if magic != 0x0800 + dimensions:
+        raise DatasetError(f"{path} is not an IDX file of bytes in {dimensions} dimensions.")
+    expected = header.size + int(np.prod(shape))
+    if len(content) != expected:
+        raise DatasetError(f"{path} has {len(content):,} bytes, where its header says {expected:,}.")
     return np.frombuffer(content, np.uint8, offset=header.size).reshape(shape)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from classifier.types import SIDE
 from . import metrics
 from .campaign import TrainedSeed
-from .dataset import Split
+from .dataset import Dataset, Split
 from .evaluation import unseen_images
 
+_LONGEST = 13  # characters of a class's name
 INK, ACCENT, PALE = "#1f3a5f", "#c8553d", "#9db4c0"
 STYLE: Any = {
     "font.size": 10,
@@ -29,15 +30,19 @@ STYLE: Any = {
 }
 
 
-def draw(chosen: TrainedSeed, outcomes: Sequence[TrainedSeed], test: Split, folder: Path, what: str = "digits") -> None:
+def draw(
+    chosen: TrainedSeed, outcomes: Sequence[TrainedSeed], dataset: Dataset, folder: Path, what: str = "digits"
+) -> None:
     """Write all pictures into `folder` as PNG. `what` names what the test images show."""
+    test = dataset.test
+    names = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in dataset.labels]
     with mpl.rc_context(STYLE):
         figures = {
             "training_curves": _training_curves(outcomes, what),
-            "confusion_matrix": _confusion_matrix(chosen.evaluation.probabilities, test, what),
+            "confusion_matrix": _confusion_matrix(chosen.evaluation.probabilities, test, what, names),
             "reliability_diagram": _reliability_diagram(chosen.evaluation.probabilities, test, what),
             "confidence_histograms": _confidence_histograms(chosen, what),
-            "worst_mistakes": _worst_mistakes(chosen.evaluation.probabilities, test, what),
+            "worst_mistakes": _worst_mistakes(chosen.evaluation.probabilities, test, what, names),
             "unseen_kinds": _unseen_kinds(chosen, test),
         }
         for name, figure in figures.items():
@@ -61,18 +66,21 @@ def _training_curves(outcomes: Sequence[TrainedSeed], what: str) -> Figure:
     return figure
 
 
-def _confusion_matrix(probabilities: NDArray[np.float32], test: Split, what: str) -> Figure:
+def _confusion_matrix(probabilities: NDArray[np.float32], test: Split, what: str, names: Sequence[str]) -> Figure:
     counts = np.zeros((probabilities.shape[1],) * 2, int)
     np.add.at(counts, (test.labels, probabilities.argmax(1)), 1)
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
-    figure = Figure((5.6, 5.2))
+    side = max(5.2, 0.4 * len(counts))
+    figure = Figure((side + 0.4, side))
     axes = figure.subplots()
     axes.imshow(wrong, cmap="Reds", vmax=max(wrong.max() * 1.6, 1))
     for (row, column), count in np.ndenumerate(counts):
         if count:
             weight = "normal" if row == column else "bold"
             axes.text(column, row, str(count), ha="center", va="center", fontsize=8.5, weight=weight)
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(len(counts)), yticks=range(len(counts)))
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_xticks(range(len(counts)), names, rotation=90 if _are_long(names) else 0)
+    axes.set_yticks(range(len(counts)), names)
     axes.set_title(f"{wrong.sum()} of {counts.sum():,} test {what} wrong")
     axes.grid(visible=False)
     return figure
@@ -111,9 +119,11 @@ def _confidence_histograms(chosen: TrainedSeed, what: str) -> Figure:
     return figure
 
 
-def _worst_mistakes(probabilities: NDArray[np.float32], test: Split, what: str) -> Figure:
+def _worst_mistakes(probabilities: NDArray[np.float32], test: Split, what: str, names: Sequence[str]) -> Figure:
     shown = np.argsort(probabilities[np.arange(len(test.labels)), test.labels])[:32]
-    captions = [f"{test.labels[i]} read as {probabilities[i].argmax()}\n{probabilities[i].max():.2f}" for i in shown]
+    between = "\nas " if _are_long(names) else " read as "
+    pairs = [between.join((names[test.labels[i]], names[probabilities[i].argmax()])) for i in shown]
+    captions = [f"{pair}\n{probabilities[i].max():.2f}" for pair, i in zip(pairs, shown, strict=True)]
     title = f"The test {what} that got their label's lowest probabilities"
     return _gallery(test.pixels[shown], captions, columns=8, title=title)
 
@@ -129,9 +139,14 @@ def _unseen_kinds(chosen: TrainedSeed, test: Split) -> Figure:
     return _gallery(np.stack(images), captions, columns=12, title=title)
 
 
+def _are_long(names: Sequence[str]) -> bool:
+    return any(len(name) > 2 for name in names)
+
+
 def _gallery(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> Figure:
     rows = -(-len(images) // columns)
-    figure = Figure((columns * 1.05, rows * 1.45 + 0.4))
+    lines = max(caption.count("\n") for caption in captions)  # besides the first
+    figure = Figure((columns * 1.05, rows * (1.3 + 0.15 * lines) + 0.4))
     for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.imshow(image.reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)

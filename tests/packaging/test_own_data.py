@@ -1,5 +1,6 @@
 """Images of a user's own: four IDX files to a model that reads them, and the files that cannot be used."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -94,6 +95,14 @@ def test_damaged_files_and_wrong_labels_are_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Expected a label for each of 3 classes, got 2"):
         dataset.of_idx("x", tmp_path, ["a", "b"])
     labels = tmp_path / "t10k-labels-idx1-ubyte.gz"
+    whole = labels.read_bytes()
+    write_idx(labels, np.full(150, 9, np.uint8))
+    with pytest.raises(DatasetError, match="Expected labels from 0 to 2, as in the training images, got 9 in the test"):
+        dataset.of_idx("x", tmp_path)
+    labels.write_bytes(gzip.compress(gzip.decompress(whole) + b"more"))
+    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz has 162 bytes, where its header says 158"):
+        dataset.of_idx("x", tmp_path)
+    labels.write_bytes(whole)
     labels.write_bytes(labels.read_bytes()[:20])
     with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz cannot be read"):
         dataset.of_idx("x", tmp_path)

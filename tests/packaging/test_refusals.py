@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from mnist_torchserve.packaging import checkpoint
 from mnist_torchserve.packaging.errors import PackagingError
 from mnist_torchserve.packaging.package import Brought, package
-from mnist_torchserve.packaging.source import Source
+from mnist_torchserve.packaging.source import Source, missing_package
 from mnist_torchserve.training.idx import DatasetError
 from tests.support.idx_files import shapes, write_shapes
 
@@ -69,7 +70,7 @@ def pack(tmp_path: Path) -> Pack:
             r"Expected one nn.Module class in my_net, got Net, Other: .*--model-class",
         ),
         ("x = 1", r"Expected one nn.Module class in my_net, got none"),
-        (LINEAR.replace("classes=10", "classes"), r"--model-args \{\}: missing a required argument: 'classes'"),
+        (LINEAR.replace("classes=10", "classes"), r"--model-args \{\}: missing .*: 'classes'.*a subclass"),
         (
             LINEAR.replace("super()", "import urllib.error; raise urllib.error.URLError('no host')\n        super()"),
             r"wants to download something and cannot.*--model-args",
@@ -77,12 +78,23 @@ def pack(tmp_path: Path) -> Pack:
         (LINEAR.replace("super()", "import nowhere\n        super()", 1), r"Net imports `nowhere`, which is not in"),
         (
             LINEAR.replace("self.out(x)\n", "self.out(x)[:, :1]\n"),
-            r"Expected a network from images .* the shape \(64, 1\)",
+            r"Expected a network .* takes \(B, 784\) and gives one value for an image: let it give .* two classes",
         ),
         (LINEAR.replace("self.out(x)\n", "torch.sigmoid(self.out(x))\n"), r"sigmoids.*--output logits"),
         (LINEAR.replace("self.out(x)\n", "nn.functional.dropout(self.out(x))\n"), r"training=self.training"),
         (LINEAR.replace("self.out(x)\n", "self.out(x.flatten(1) * (1 + (x.ndim > 2)))\n"), r"--input-shape"),
-        (LINEAR.replace("self.out(x)\n", "{'logits': self.out(x)}\n"), r"Expected a network from images"),
+        (
+            LINEAR.replace("self.out(x)\n", "{'logits': self.out(x), 'features': x}\n"),
+            r"takes \(B, 784\) and gives a dict with logits, features: let its forward return the tensor",
+        ),
+        (
+            LINEAR.replace("self.out(x)\n", "self.out(x).repeat(1, 11)\n"),
+            r"takes \(B, 784\) and gives 110 values for an image, which are too many classes",
+        ),
+        (
+            LINEAR.replace("self.out(x)\n", "self.out(x.expand(-1, 3, 28, 28).conv2d())\n"),
+            r"With \(B, 1, 28, 28\), yours fails: AttributeError.* write a class whose forward turns",
+        ),
     ],
 )
 def test_code_that_cannot_be_used(pack: Pack, source: str, words: str) -> None:
@@ -110,6 +122,24 @@ def test_code_that_cannot_be_used(pack: Pack, source: str, words: str) -> None:
 def test_weights_that_cannot_be_used(pack: Pack, saved: Any, words: str) -> None:
     with pytest.raises(PackagingError, match=re.compile(words, re.DOTALL)):
         pack(saved=saved)
+
+
+def test_what_is_no_file_of_torch_is_not_called_code(tmp_path: Path) -> None:
+    (tmp_path / "notes.pth").write_text("dummy\n")
+    with pytest.raises(PackagingError, match=r"notes\.pth is not a file that torch\.save wrote\.$"):
+        checkpoint.read(tmp_path / "notes.pth")
+
+
+@pytest.mark.parametrize("torch_version", ["2.13.0", "2.13.0+cpu"])
+def test_what_is_missing_comes_without_cuda_beside_a_torch_without_it(
+    monkeypatch: pytest.MonkeyPatch, torch_version: str
+) -> None:
+    monkeypatch.setattr(
+        "mnist_torchserve.packaging.source.version", lambda package: torch_version if package == "torch" else "2.4.6"
+    )
+    said = missing_package("my_net", "torchvision")
+    assert f"pip install torchvision torch=={torch_version} numpy==2.4.6" in said
+    assert (" --extra-index-url https://" in said) == ("+cpu" in torch_version)
 
 
 @pytest.mark.parametrize(
