@@ -135,7 +135,8 @@ class TorchRuntime:
         self.name = f"torch-{device}"
         self._torch, self._device = torch, device
         if device != "cpu":  # with TF32, a GPU's answers would differ from a CPU's
-            torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # torch's stubs lack it
+            for kind in (torch.backends.cudnn.conv, torch.backends.cudnn.rnn):  # type: ignore[attr-defined]  # stubs
+                kind.fp32_precision = "ieee"
         _require(path)
         try:
             self._network, self.metadata = torch_network.load(path, device)
