@@ -54,7 +54,7 @@ class Runtime(Protocol):
 
 
 def load(model_dir: Path, gpu_id: int | None) -> Runtime:
-    """Return the fastest runtime for this worker: torch if it was given a GPU, else ONNX Runtime.
+    """Return the runtime for this worker: torch if it was given a GPU that torch can use, else ONNX Runtime.
 
     Raises `WeightsError` if the weights cannot be used.
     """
@@ -135,8 +135,8 @@ class TorchRuntime:
         self.name = f"torch-{device}"
         self._torch, self._device = torch, device
         if device != "cpu":  # with TF32, a GPU's answers would differ from a CPU's
-            for kind in (torch.backends.cudnn.conv, torch.backends.cudnn.rnn):  # type: ignore[attr-defined]  # stubs
-                kind.fp32_precision = "ieee"
+            torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # torch's stubs lack it
+            torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]  # likewise
         _require(path)
         try:
             self._network, self.metadata = torch_network.load(path, device)
