@@ -126,7 +126,7 @@ def page(tmp_path: Path) -> Path:
 
 
 def check_health(page: Path) -> "subprocess.CompletedProcess[str]":
-    variables = {**os.environ, "TMPDIR": str(page.parents[1]), "http_proxy": "http://127.0.0.1:9"}
+    variables = {**os.environ, "TMPDIR": str(page.parents[1]), "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
     command = [sys.executable, "-I", str(DEPLOY / "healthcheck.py")]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
