@@ -225,7 +225,11 @@ def prometheus(service: Monitored, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_dashboard_and_rules_ask_for_what_there_is(service: Monitored, prometheus: Prometheus) -> None:
     recorded = {rule["record"] for group in RULES for rule in group["rules"] if "record" in rule}
-    panels = [target["expr"].replace("$__rate_interval", "10s").replace("$model", ".+") for panel in PANELS for target in panel["targets"]]
+    panels = [
+        target["expr"].replace("$__rate_interval", "10s").replace("$model", ".+")
+        for panel in PANELS
+        for target in panel["targets"]
+    ]
     wait_until(lambda: all(map(prometheus.query, [*panels, *recorded])), TIMEOUT)
     # An alert's own query has no result while all is well, so its metrics are looked for by name.
     for alert in ALERTS:
