@@ -80,8 +80,8 @@ def test_archive_is_for_any_user_to_read(build: Path) -> None:
     ("models", "said"),
     [
         ("unknown", "There is no model `unknown`: bring one with `scripts/archive --name unknown .*`.*"),
-        ("awesome,../x", "Expected a model's name of letters, .*, got '../x'."),
-        ("awesome,,", "Expected a model's name of letters, .*, got ''."),
+        ("awesome,../x", "Expected a model's name of .*, got '../x'."),
+        ("awesome,,", "Expected a model's name of .*, got ''."),
     ],
 )
 def test_model_that_cannot_be_had_ends_the_build_with_a_sentence(build: Path, models: str, said: str) -> None:
