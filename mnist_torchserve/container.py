@@ -23,7 +23,7 @@ from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.project import MODEL_STORE, ROOT
 from mnist_torchserve.service import Archive, TorchServe
 
-# The number of TorchServe's workers; without it, what handler/model-config.yaml says.
+# The number of TorchServe's workers for each model; without it, what its archive says.
 WORKERS = "TORCHSERVE_WORKERS"
 # s until every gateway has found a node unhealthy that has withdrawn: two of its checks, one a second, and their time.
 WITHDRAWAL = 5.0
@@ -42,7 +42,10 @@ def main() -> int:
     relay.start()
     home = Path(tempfile.gettempdir()) / "mnist"
     try:
-        return run(torchserve(home, output) if arguments.service == "torchserve" else gateway(home, output))
+        home.mkdir(parents=True, exist_ok=True)
+        service = torchserve(home, output) if arguments.service == "torchserve" else gateway(home, output)
+        (home / "health").write_text(service.health_url)  # read by deploy/healthcheck.py
+        return run(service)
     except (ServiceError, OSError) as error:
         say("ERROR", str(error))
         return 1
@@ -54,7 +57,7 @@ def main() -> int:
 
 
 def torchserve(home: Path, output: int) -> TorchServe:
-    """TorchServe with the archive of the image, or a copy with as many workers as the environment asks for.
+    """TorchServe with the archives of the image, or copies with as many workers as the environment asks for.
 
     Raises:
         ServiceError: it asks for no number.
@@ -64,8 +67,9 @@ def torchserve(home: Path, output: int) -> TorchServe:
         if not wanted.isdecimal() or not 0 < int(wanted) <= 1_000:
             raise ServiceError(f"Expected a number from 1 to 1000 in the variable {WORKERS}, got `{wanted}`.")
         models = home / "models"
-        models.mkdir(parents=True, exist_ok=True)
-        Archive().variant(models, minWorkers=int(wanted), maxWorkers=int(wanted))
+        models.mkdir(exist_ok=True)
+        for archive in MODEL_STORE.glob("*.mar"):
+            Archive(archive).variant(models, minWorkers=int(wanted), maxWorkers=int(wanted))
     log_config = ROOT / "deploy" / "torchserve" / "log4j2.xml"
     return TorchServe(home=home, model_store=models, log_config=log_config, output=output)
 

@@ -115,6 +115,11 @@ class Gateway(Daemon):
         return f"http://{self.settings.metrics.from_here()}"
 
     @property
+    def health_url(self) -> str:
+        """The page that answers with 200 if Envoy does, whether or not a node is healthy."""
+        return f"{self.metrics_url}/metrics"
+
+    @property
     def predict_url(self) -> str:
         """The prediction's route."""
         return f"{self.url}/predict"

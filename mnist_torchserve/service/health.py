@@ -18,13 +18,18 @@ class UnhealthyError(Exception):
     """The service does not answer as it should. The message says what is wrong."""
 
 
+def page(management_url: str, model: str) -> str:
+    """Return the URL that answers with 200 if the model predicts."""
+    return f"{management_url}/models/{model}?customized=true"
+
+
 def check(management_url: str, model: str) -> None:
     """Ask TorchServe whether a model predicts, as the gateway does.
 
     Raises:
         UnhealthyError: TorchServe does not answer, no worker is READY, or the golden prediction is wrong.
     """
-    url = f"{management_url}/models/{model}?customized=true"
+    url = page(management_url, model)
     problem = ""
     for _ in range(ATTEMPTS):
         try:

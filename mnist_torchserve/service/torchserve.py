@@ -99,6 +99,11 @@ class TorchServe(Daemon):
         return self._url("metrics")
 
     @property
+    def health_url(self) -> str:
+        """The page that answers with 200 if the first model predicts."""
+        return health.page(self.management_url, self.models[0])
+
+    @property
     def grpc_address(self) -> Address:
         """The inference API's gRPC address on this machine."""
         return Address.parse(self._url("grpc_inference"))

@@ -105,7 +105,7 @@ def test_gateway_finds_every_replica(deployed: Deployed) -> None:
 def test_prometheus_scrapes_both_and_has_the_rules(deployed: Deployed) -> None:
     wait_until(lambda: len(deployed.query("up{job='torchserve'} == 1")) == 2, PATIENCE)
     wait_until(lambda: len(deployed.query("up{job='gateway'} == 1")) == 1, PATIENCE)
-    wait_until(lambda: len(deployed.query("mnist:workers_ready")) > 0, PATIENCE)
+    wait_until(lambda: len(deployed.query("instance_model:workers_ready:count")) > 0, PATIENCE)
     groups = requests.get(f"{deployed.prometheus}/rules", timeout=TIMEOUT).json()["data"]["groups"]
     assert "NodeDown" in {rule["name"] for group in groups for rule in group["rules"]}
 

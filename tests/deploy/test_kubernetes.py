@@ -135,4 +135,4 @@ def test_load_test_mixes_both_kinds_of_users_and_has_a_key() -> None:
     assert jobs["load-test-master"]["spec"]["backoffLimit"] == 0
     [worker] = workers["template"]["spec"]["containers"]
     for container in (master, worker):
-        assert "API_KEY" in {variable["name"] for variable in container["env"]}
+        assert {"API_KEY", "API_MODEL"} <= {variable["name"] for variable in container["env"]}

@@ -52,6 +52,21 @@ def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
             assert re.fullmatch(r"\S.*\.", text), alert["alert"]
 
 
+def test_alert_for_one_model_names_it() -> None:
+    for alert in ALERTS:
+        if re.search(r"\b(instance_)?model:", alert["expr"]):
+            assert re.search(r"\$labels\.model\b", alert["annotations"]["summary"]), alert["alert"]
+
+
+def test_rules_and_dashboard_are_for_any_model() -> None:
+    former = [group for group in RULES if group["name"] == "former names"]
+    assert "mnist" not in json.dumps([group for group in RULES if group not in former]).replace("mnist_torchserve", "")
+    for panel in PANELS:
+        for target in panel["targets"]:
+            by_model = re.findall(r"\b(?:classifier_(?!frontend)\w+|(?:instance_)?model:\w+:\w+)", target["expr"])
+            assert target["expr"].count('{model=~"$model"}') == len(by_model), target["expr"]
+
+
 def test_thresholds_are_the_objectives() -> None:
     ours = objectives.load()
     p99 = ours["seed"].endpoints["POST /predict"].p99
@@ -65,10 +80,10 @@ def test_thresholds_are_the_objectives() -> None:
     }
     [group] = [group for group in RULES if group["name"] == "objectives"]
     assert {rule["record"]: rule["expr"] for rule in group["rules"]} == {
-        f"mnist:objective:{name}": f"vector({value:g})" for name, value in expected.items()
+        f"service:{name}:objective": f"vector({value:g})" for name, value in expected.items()
     }
     for name in expected:
-        assert any(f"mnist:objective:{name})" in alert["expr"] for alert in ALERTS), f"nobody is called for {name}"
+        assert any(f"service:{name}:objective)" in alert["expr"] for alert in ALERTS), f"nobody is called for {name}"
 
 
 class Monitored:
@@ -210,19 +225,23 @@ def prometheus(service: Monitored, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_dashboard_and_rules_ask_for_what_there_is(service: Monitored, prometheus: Prometheus) -> None:
     recorded = {rule["record"] for group in RULES for rule in group["rules"] if "record" in rule}
-    panels = [target["expr"].replace("$__rate_interval", "10s") for panel in PANELS for target in panel["targets"]]
+    panels = [
+        target["expr"].replace("$__rate_interval", "10s").replace("$model", ".+")
+        for panel in PANELS
+        for target in panel["targets"]
+    ]
     wait_until(lambda: all(map(prometheus.query, [*panels, *recorded])), TIMEOUT)
     # An alert's own query has no result while all is well, so its metrics are looked for by name.
     for alert in ALERTS:
         names = re.sub(r"\{.*?\}|\b(by|on) \(.*?\)", "", alert["expr"])  # without their labels
-        for name in re.findall(r"\bup\b|\b(?:classifier|mnist|envoy|ts)[_:][\w:]+", names):
+        for name in re.findall(r"\bup\b|\b(?:classifier|envoy|ts)_\w+|\b\w+:\w+:\w+", names):
             assert prometheus.query(name), f"{name} of {alert['alert']}"
 
 
 def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(
     service: Monitored, prometheus: Prometheus
 ) -> None:
-    wait_until(lambda: len(prometheus.query("mnist:workers_ready > 1")) == 1, TIMEOUT)
+    wait_until(lambda: len(prometheus.query("instance_model:workers_ready:count > 1")) == 1, TIMEOUT)
     # With waits of a second, a Prometheus that has just started may have seen no report of a worker for too long.
     wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()}, TIMEOUT)
 
@@ -237,8 +256,8 @@ def test_alert_fires_when_workers_die_and_resolves_when_they_are_back(
 
     wait_until(kill, TIMEOUT)
     address = service.server.metrics_url.removeprefix("http://")
-    assert said["NoReadyWorker", "torchserve"] == f"No worker predicts, says torchserve at {address}."
+    assert said["NoReadyWorker", "torchserve"] == f"No worker of model mnist predicts, says torchserve at {address}."
     assert "NodeDown" not in {name for name, _ in said}
     wait_until(lambda: "NoReadyWorker" not in {name for name, _ in prometheus.firing()}, TIMEOUT)
-    assert prometheus.query("mnist:workers_ready > 0")
+    assert prometheus.query("instance_model:workers_ready:count > 0")
     assert len(prometheus.query("classifier_worker_report_timestamp_seconds")) == 2, "who takes a place has its name"

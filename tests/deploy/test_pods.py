@@ -35,10 +35,14 @@ def passes(identity: str, pod: Manifest, probe: Manifest) -> bool:
     """Whether a probe of the pod's container finds it well."""
     [container] = pod["containers"]
     ports = {port.get("name"): port["containerPort"] for port in container["ports"]}
-    asked = probe.get("httpGet") or probe["tcpSocket"]
-    port = ports.get(asked["port"], asked["port"])
-    words = [PROBE, f"http://127.0.0.1:{port}{asked['path']}"] if "path" in asked else [KNOCK, str(port)]
-    told = engine.docker("exec", identity, "python", "-I", "-c", words[0], words[1], code=None)
+    if "exec" in probe:
+        words = probe["exec"]["command"]
+    else:
+        asked = probe.get("httpGet") or probe["tcpSocket"]
+        port = ports.get(asked["port"], asked["port"])
+        known = [PROBE, f"http://127.0.0.1:{port}{asked['path']}"] if "path" in asked else [KNOCK, str(port)]
+        words = ["python", "-I", "-c", *known]
+    told = engine.docker("exec", identity, *words, code=None)
     return told == ""
 
 

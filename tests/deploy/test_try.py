@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 from mnist_torchserve.contract import PIXELS, sample
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.waiting import wait_until
-from tests.support.stub import Stub
+from tests.support.stub import Answering, Stub
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 STANDIN = ROOT / "tests" / "support" / "standin_kubectl.py"
@@ -179,17 +180,27 @@ def label(pixels: bytes) -> int:
     return labels[images.index(pixels) // PIXELS]
 
 
-ANSWERS = {
+ANSWERS: dict[str, tuple[Answering, dict[str, int]]] = {
     "right": (lambda _, body: (200, {"prediction": label(body)}), {"repeated": 0, "lost": 0, "wrong": 0}),
     "wrong": (lambda _, body: (200, {"prediction": (label(body) + 1) % 10}), {"repeated": 0, "lost": 0}),
     "refused": (lambda _, body: (503, {"code": 503}), {"wrong": 0}),
 }
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_client_keeps_account_of_what_it_is_answered(name: str, service_stub: Stub, tmp_path: Path) -> None:
-    answering, expected = ANSWERS[name]
-    service_stub.answering = answering
+NUMBERS = count()
+# Of another model than MNIST's, any answer is right that stays the same.
+OTHERS: dict[str, tuple[Answering, dict[str, int]]] = {
+    "steady": (lambda _, body: (200, {"prediction": (label(body) + 1) % 10}), {"repeated": 0, "lost": 0, "wrong": 0}),
+    "fickle": (lambda _, body: (200, {"prediction": next(NUMBERS)}), {"repeated": 0, "lost": 0}),
+}
+
+
+@pytest.mark.parametrize(("model", "name"), [*(("mnist", name) for name in ANSWERS), *(("awesome", n) for n in OTHERS)])
+def test_client_keeps_account_of_what_it_is_answered(model: str, name: str, service_stub: Stub, tmp_path: Path) -> None:
+    answering, expected = (ANSWERS if model == "mnist" else OTHERS)[name]
+    service_stub.answering = lambda path, body: (
+        (200, {"models": [model, "other"]}) if path == "/v1/models" else answering(path, body)
+    )
     contract = ROOT / "mnist_torchserve" / "contract"
     for file in (FOLDER / "client.py", contract / "sample.py", contract / "digits.npz"):
         shutil.copy(file, tmp_path)
@@ -202,11 +213,12 @@ def test_client_keeps_account_of_what_it_is_answered(name: str, service_stub: St
         text=True,
     ) as client:
         before = service_stub.answers_left
-        wait_until(lambda: before - service_stub.answers_left > 20, TIMEOUT)
+        wait_until(lambda: before - service_stub.answers_left > (120 if name == "fickle" else 20), TIMEOUT)
         (tmp_path / "stop").touch()
         printed, _ = client.communicate(timeout=TIMEOUT)
     account: dict[str, Any] = json.loads(printed)
     assert account["asked"] > 0
     assert account | expected == account
-    assert account["wrong"] == (account["asked"] if name == "wrong" else 0)
+    assert (account["wrong"] == 0) == (name not in ("wrong", "fickle"))
+    assert name != "wrong" or account["wrong"] == account["asked"]
     assert account["lost"] == account["repeated"] == (account["asked"] if name == "refused" else 0)

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,15 +39,17 @@ class Compose:
     Args:
         name: of the project.
         variables: what the file asks of the environment.
+        root: the checkout that holds the file.
     """
 
-    def __init__(self, name: str, variables: dict[str, str]) -> None:
+    def __init__(self, name: str, variables: dict[str, str], root: Path = ROOT) -> None:
         self._name = name
         self._variables = variables
+        self._file = root / "deploy" / "compose.yaml"
 
     def __call__(self, *words: str, timeout: float = 180) -> str:
         """What a command prints."""
-        command = [*_compose(), "--project-name", self._name, "--file", str(ROOT / "deploy" / "compose.yaml"), *words]
+        command = [*_compose(), "--project-name", self._name, "--file", str(self._file), *words]
         return _run(command, 0, timeout, self._variables)
 
     def containers(self, service: str) -> list[str]:
