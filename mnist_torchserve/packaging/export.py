@@ -1,9 +1,6 @@
 """A network of torch's as ONNX and as torch's own program, and whether these answer as the network does."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,10 +32,9 @@ def write(adapter: Adapter, metadata: dict[str, Any], files: Files) -> None:
     # Each can export what the other cannot: attributes that are set on the way, or the number of images as a number.
     for network, strict in ((_Stateless(adapter), False), (adapter, True)):
         try:
-            with _quiet():
-                program = export.export(network, strict=strict)
-                export.write_program(program, metadata, files.exported)
-                return export.write_onnx(program, metadata, files.onnx)
+            program = export.export(network, strict=strict)
+            export.write_program(program, metadata, files.exported)
+            return export.write_onnx(program, metadata, files.onnx)
         except Exception as error:  # torch's exporter has no common base for what it cannot export
             reason = reason or _reason(error)
     files.exported.unlink(missing_ok=True)
@@ -93,19 +89,6 @@ class _Stateless(nn.Module):
                 vars(each).clear()
                 vars(each).update(attributes)
         return result
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Within, the exporter says nothing: of what goes wrong, its error tells."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _reason(error: BaseException) -> str:

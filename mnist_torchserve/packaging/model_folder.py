@@ -13,9 +13,11 @@ from mnist_torchserve.project import ROOT
 TOLERANCE = 1e-3  # of the golden example's probability
 
 
-def write_settings(folder: Path, name: str, pictures: str) -> None:
-    """Write the settings that MNIST's model has, but for how pictures are read."""
+def write_settings(folder: Path, name: str, pictures: str, *, on_cpu: bool) -> None:
+    """Write the settings that MNIST's model has, but for how pictures are read, and on what it runs."""
     usual = (ROOT / "handler" / "model-config.yaml").read_text()
+    if not on_cpu:
+        usual = "".join(line for line in usual.splitlines(keepends=True) if not line.startswith("deviceType:"))
     text = usual.replace("the model `mnist`", f"the model `{name}`")
     (folder / "model-config.yaml").write_text(text.replace("pictures: mnist", f"pictures: {pictures}"))
 

@@ -64,7 +64,7 @@ def publish(
     right = np.flatnonzero(probabilities.argmax(1) == images.validation.labels)
     if not len(right):
         raise DatasetError("The network reads none of the validation images rightly: train for more --epochs.")
-    model_folder.write_settings(folder, images.name, read_pictures)
+    model_folder.write_settings(folder, images.name, read_pictures, on_cpu=True)
     model_folder.write_labels(folder, labels)
     model_folder.write_golden(folder, validation[right[0]], probabilities[right[0]])
     pictures.draw(chosen, outcomes, images, drawn, "images")

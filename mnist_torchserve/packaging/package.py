@@ -217,7 +217,7 @@ def _metadata(brought: Brought, summary: str, weights: Path, calibration: Calibr
 
 
 def _write_rest(brought: Brought, folder: Path, metadata: Mapping[str, Any], golden: Pixels, answer: Answer) -> None:
-    model_folder.write_settings(folder, brought.name, brought.pictures)
+    model_folder.write_settings(folder, brought.name, brought.pictures, on_cpu=isinstance(brought.network, Path))
     model_folder.write_labels(folder, brought.labels)
     model_folder.write_golden(folder, golden, answer(golden[None])[0])
     model_folder.write_card(folder, metadata)

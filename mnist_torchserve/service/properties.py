@@ -1,5 +1,7 @@
 """TorchServe's settings, config.properties."""
 
+import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,11 +75,24 @@ def addresses(settings: Mapping[str, str], path: Path) -> dict[str, Address]:
 
 
 def models(settings: Mapping[str, str], model_store: Path) -> list[str]:
-    """Return the models that `load_models` lists, in its order. `all` means those in the model store."""
+    """Return the models that `load_models` lists, in its order. `all` means those in the model store.
+
+    As for TorchServe, a model's name is the one before `=`, or else the one in its archive, which two versions share.
+    """
     listed = settings.get("load_models", "")
     if listed.lower() == "all":
-        return sorted(file.stem for file in model_store.glob("*.mar"))
-    return [each.strip().partition("=")[0].removesuffix(".mar") for each in listed.split(",") if each.strip()]
+        listed = ",".join(sorted(file.name for file in model_store.glob("*.mar")))
+    parts = [each.strip().partition("=") for each in listed.split(",") if each.strip()]
+    return list(dict.fromkeys(name if file else _name_in(model_store / name) for name, _, file in parts))
+
+
+def _name_in(archive: Path) -> str:
+    """Return the model's name that an archive contains, or that of its file if it is elsewhere, as for a gateway."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return str(json.loads(opened.read("MAR-INF/MANIFEST.json"))["model"]["modelName"])
+    except (OSError, zipfile.BadZipFile, LookupError, ValueError):
+        return archive.stem
 
 
 def write_on_free_ports(folder: Path, settings: Mapping[str, str]) -> Path:

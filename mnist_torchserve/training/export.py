@@ -1,6 +1,11 @@
 """Writes the files of weights that a service loads, each with the record of its making inside."""
 
+import contextlib
+import io
 import json
+import logging
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +41,8 @@ def export(network: nn.Module, *, strict: bool = False) -> ExportedProgram:
     """
     images = (torch.zeros(2, PIXELS),)
     batch = {0: torch.export.Dim("batch")}
-    program = torch.export.export(network.eval(), images, dynamic_shapes=(batch,), strict=strict)
+    with _quiet():
+        program = torch.export.export(network.eval(), images, dynamic_shapes=(batch,), strict=strict)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # with this machine's paths
         if node.target is torch.ops.aten.view.default:  # a GPU's attention lays out its result otherwise
@@ -54,9 +60,15 @@ def write_onnx(program: ExportedProgram, metadata: dict[str, Any], path: Path) -
 
     Errors of torch's exporter are not caught.
     """
-    written: Any = torch.onnx.export(
-        program, input_names=["pixels"], output_names=["probabilities"], opset_version=OPSET, dynamo=True, verbose=False
-    )
+    with _quiet():
+        written: Any = torch.onnx.export(
+            program,
+            input_names=["pixels"],
+            output_names=["probabilities"],
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     model = written.model_proto
     for node in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
         del node.metadata_props[:]  # stack traces of the exporter, with this machine's paths
@@ -68,3 +80,16 @@ def save_onnx(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> N
     onnx.helper.set_model_props(model, {"metadata": json.dumps(metadata)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, path)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Within, torch's exporter says nothing: of what goes wrong, its error tells."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

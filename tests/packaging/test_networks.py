@@ -98,6 +98,7 @@ def test_packing_says_what_it_found_and_leaves_the_code_out(packed: dict[str, Pa
     assert (f"{name}.pt2" in names) == written.exported
     assert (f"{name}.py" in names) == (not written.exported)
     assert str(packed[name].archive.contents.parent.parent).encode() not in contents, "no path of this machine"
+    assert "deviceType" not in (packed[name].archive.contents / "model-config.yaml").read_text(), "a GPU, if any"
     if not written.exported:
         assert ("helper.py" in names) == bool(written.beside)
         assert "cannot be exported to ONNX" in said

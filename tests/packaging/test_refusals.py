@@ -219,6 +219,12 @@ def test_calibration_finds_the_temperature_that_was_taken_away(tmp_path: Path, p
     assert "Not calibrated" not in card
 
 
+def test_export_that_fails_says_nothing_but_our_sentence(pack: Pack, capfd: pytest.CaptureFixture[str]) -> None:
+    said = pack(LINEAR.replace("self.out(x)\n", "self.out(x) if x.sum() > 0 else self.out(-x)\n"))
+    assert "cannot be exported to ONNX" in said
+    assert capfd.readouterr() == ("", "")
+
+
 def test_validation_images_of_other_classes_are_refused(tmp_path: Path, pack: Pack) -> None:
     with pytest.raises(DatasetError, match="Expected labels of 2 classes, got the label 2"):
         pack(LINEAR.replace("classes=10", "classes=2"), linear(2), validation=write_shapes(tmp_path / "idx"))
