@@ -9,11 +9,12 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from .types import MAX_CLASSES, PIXELS, Pixels, Probabilities
 
 
 class WeightsError(RuntimeError):
-    """A weights file is missing or damaged, or contains another network. The message says how to get another file."""
+    """A weights file cannot be used. The message says why, and how to get another one."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(path, problem)  # so that another process can pass it on
@@ -21,8 +22,8 @@ class WeightsError(RuntimeError):
     def __str__(self) -> str:
         path, problem = self.args
         return (
-            f"{path} {problem}. Restore it with `git checkout model_store` or train others with "
-            "`scripts/train`, then build the archive with `scripts/archive`."
+            f"{path} {problem}. Bring or train the model again with `scripts/archive` or `scripts/train`; "
+            "`git checkout model_store` restores MNIST's."
         )
 
 
@@ -142,7 +143,11 @@ class TorchRuntime:
             self._network, self.metadata = torch_network.load(path, device)
         except Exception as error:  # a broken pickle can raise any error
             raise WeightsError(path, f"does not hold the weights of its network: {_first_line(error)}") from None
-        self.classes = self.probabilities(torch.zeros(1, PIXELS).numpy()).shape[1]
+        try:
+            self.classes = self.probabilities(np.zeros((1, PIXELS), np.float32)).shape[1]
+        except Exception as error:  # whatever a user's own code does
+            elsewhere = "" if device == "cpu" else "; `deviceType: cpu` in its model-config.yaml keeps it off the GPU"
+            raise WeightsError(path, f"does not run on {device}: {_first_line(error)}{elsewhere}") from None
 
     def probabilities(self, pixels: Pixels) -> Probabilities:
         """See `Runtime.probabilities`."""

@@ -88,6 +88,12 @@ def test_another_network_in_mnist_pt_is_refused(tmp_path: Path) -> None:
         runtime.TorchRuntime(tmp_path / "mnist.pt", "cpu")
 
 
+def test_network_that_does_not_run_on_a_device_is_named(tmp_path: Path) -> None:
+    """A stand-in for a GPU: no values come back from the device `meta`."""
+    with pytest.raises(WeightsError, match=r"mnist\.pt does not run on meta: .*`deviceType: cpu` in its model-config"):
+        runtime.TorchRuntime(MODEL_STORE / "mnist.pt", "meta")
+
+
 def test_pickled_code_in_mnist_pt_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "metadata": Path("/")}, tmp_path / "mnist.pt")
     with pytest.raises(WeightsError, match=r"mnist\.pt does not hold"):
