@@ -78,6 +78,7 @@ def test_grpc_of_an_unknown_model_says_so(client: GrpcClient, front: Gateway) ->
     at_gateway = client.address == str(front.settings.listen)
     for model, code, words in (
         ("other", grpc.StatusCode.NOT_FOUND, "Model not found: other"),
+        ("größer", grpc.StatusCode.NOT_FOUND, "Model not found: größer"),
         ("", grpc.StatusCode.INVALID_ARGUMENT, "Parameter model_name is required"),
     ):
         for ask in (client.predict, client.stream):
