@@ -131,6 +131,15 @@ def gateway(make_gateway: MakeGateway, node: TorchServe) -> Iterator[Gateway]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def stubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder on the path of imports, for the stubs of gRPC that the first client makes."""
+    folder = tmp_path_factory.mktemp("proto")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield folder
+
+
 # A deployed service has one face, and API_ROUTES says which; ours has both.
 FACES = [os.environ.get("API_ROUTES", "torchserve")] if "API_BASE_URL" in os.environ else ["torchserve", "gateway"]
 

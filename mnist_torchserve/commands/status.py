@@ -1,6 +1,7 @@
-"""Show whether the service is healthy, and its figures: rate, errors, times, queue, digits, confidence, memory.
+"""Show whether the service is healthy, and its figures: rate, errors, times, queue, classes, confidence, memory.
 
-It measures for a few seconds, at TorchServe and at the gateway, if they run on this machine.
+It measures for a few seconds, at TorchServe and at the gateway, if they run on this machine. Of several models, each
+has its own figures, and all must be healthy.
 Exit code 0: healthy; 1: unhealthy or not running, and the first lines say why; 2: the command line is wrong.
 """
 
@@ -14,7 +15,6 @@ from rich.live import Live
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.status import overview
 from mnist_torchserve.status.observation import Observation
-from mnist_torchserve.status.scrape import Interval
 from . import command_line
 
 SECONDS = 5.0
@@ -46,7 +46,7 @@ def look(before: Observation, seconds: float) -> None:
     with console.status(f"Measuring for {seconds:g} s"):
         time.sleep(seconds)
     after = Observation.make()
-    console.print(overview.render(Interval(before.metrics, after.metrics), after.problems, after.java, seconds))
+    console.print(overview.render(before, after, seconds))
     sys.exit(bool(after.problems))
 
 
@@ -56,8 +56,7 @@ def watch(before: Observation, seconds: float) -> None:
         while True:
             time.sleep(seconds)
             after = Observation.make()
-            interval = Interval(before.metrics, after.metrics)
-            live.update(overview.render(interval, after.problems, after.java, seconds), refresh=True)
+            live.update(overview.render(before, after, seconds), refresh=True)
             before = after
     sys.exit(bool(before.problems))
 

@@ -91,4 +91,5 @@ class Testbed:
             raise ServiceError(f"Not every worker is READY after {WHOLE_TIMEOUT:.0f} s; see {logs}.") from None
 
     def _states(self) -> dict[int, str]:
-        return {worker["pid"]: worker["status"] for worker in self.server.model_state()["workers"]}
+        states = map(self.server.model_state, self.server.models)
+        return {worker["pid"]: worker["status"] for state in states for worker in state["workers"]}

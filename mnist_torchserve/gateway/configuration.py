@@ -186,12 +186,10 @@ def _limit_rates(filters: Sequence[Config], settings: Settings) -> None:
 
 def _of_each(route: Config, models: Sequence[str]) -> list[Config]:
     """Return a route of the template for each model. Routes that name no model, such as `/predict`, are the first's."""
-    text = json.dumps(route)
-    if _ALL_MODELS in text:
-        names = ", ".join(f'"{model}"' for model in models)
-        return [json.loads(text.replace(_ALL_MODELS, json.dumps(f"[{names}]")[1:-1]))]
+    text, names = json.dumps(route), ", ".join(f'"{model}"' for model in models)
+    listed = json.dumps(f"[{names}]")[1:-1]
     named = models if _MODEL in json.dumps(route["match"]) else models[:1]
-    return [json.loads(text.replace(_MODEL, model)) for model in named]
+    return [json.loads(listed.join(part.replace(_MODEL, model) for part in text.split(_ALL_MODELS))) for model in named]
 
 
 def _tls(settings: Settings) -> Config:

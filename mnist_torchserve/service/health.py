@@ -8,6 +8,8 @@ All health checks send this one request: scripts/serve and the tests here, the g
 choice of nodes, and the probes of containers.
 """
 
+from typing import Any
+
 import requests
 
 TIMEOUT = 0.9  # s; two attempts then give a result within 2 s
@@ -23,8 +25,11 @@ def page(management_url: str, model: str) -> str:
     return f"{management_url}/models/{model}?customized=true"
 
 
-def check(management_url: str, model: str) -> None:
+def check(management_url: str, model: str) -> dict[str, Any]:
     """Ask TorchServe whether a model predicts, as the gateway does.
+
+    Returns:
+        TorchServe's state of the model, and the handler's description of it as `customizedMetadata`.
 
     Raises:
         UnhealthyError: TorchServe does not answer, no worker is READY, or the golden prediction is wrong.
@@ -38,6 +43,7 @@ def check(management_url: str, model: str) -> None:
             problem = f"no answer from {url}"
             continue
         if answer.status_code == 200:
-            return
-        problem = f"{answer.status_code} {answer.text.strip()} at {url}"
+            state: dict[str, Any] = answer.json()[0]
+            return state
+        problem = f"{answer.status_code} {' '.join(answer.text.split())} at {url}"
     raise UnhealthyError(problem)

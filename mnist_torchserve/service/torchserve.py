@@ -168,9 +168,9 @@ class TorchServe(Daemon):
                     found.append(process)
         return found
 
-    def model_state(self) -> dict[str, Any]:
-        """Return the model's state from the management API, or raise requests' errors, LookupError or ValueError."""
-        answer = requests.get(f"{self.management_url}/models/{self.models[0]}", timeout=health.TIMEOUT)
+    def model_state(self, model: str) -> dict[str, Any]:
+        """Return a model's state from the management API, or raise requests' errors, LookupError or ValueError."""
+        answer = requests.get(f"{self.management_url}/models/{model}", timeout=health.TIMEOUT)
         state: dict[str, Any] = answer.json()[0]
         return state
 
@@ -202,7 +202,7 @@ class TorchServe(Daemon):
             except health.UnhealthyError as error:
                 reason = str(error)
             if (worker_error := self._worker_error()) is not None:
-                raise ServiceError(f"A worker could not load the model: {worker_error} All of it is in {self.logs}.")
+                raise ServiceError(f"A worker could not load the model {worker_error} All of it is in {self.logs}.")
             return False
 
         try:
@@ -226,7 +226,7 @@ class TorchServe(Daemon):
         """
         if self.process() is not None:
             try:
-                wait_until(lambda: self.model_state()["jobQueueStatus"]["pendingRequests"] == 0, DRAIN_TIMEOUT)
+                wait_until(lambda: not any(map(self._pending, self.models)), DRAIN_TIMEOUT)
                 time.sleep(BATCH_TIME)
             except (TimeoutError, ServiceError, requests.RequestException, LookupError, ValueError):
                 pass  # no client is waiting
@@ -234,6 +234,10 @@ class TorchServe(Daemon):
                 self._state.end(STOP_TIMEOUT)
                 raise
         return self._state.end(STOP_TIMEOUT)
+
+    def _pending(self, model: str) -> int:
+        pending: int = self.model_state(model)["jobQueueStatus"]["pendingRequests"]
+        return pending
 
     def _launch(self, temporary: str) -> psutil.Process:
         try:
@@ -285,8 +289,13 @@ class TorchServe(Daemon):
         }
 
     def _worker_error(self) -> str | None:
-        """Return the first error in the workers' log, once a worker has died of it."""
+        """Return the model and the first error of a worker that has died of it, as the workers' log has them."""
         log = self.logs / "model_log.log"
         text = log.read_text() if log.exists() else ""
-        error = re.search(r" - ([\w.]+(?:Error|Exception)\b.*)", text)
-        return error[1] if error and "Backend worker process died." in text else None
+        died = re.search(r" (W-\S+) - Backend worker process died\.", text)
+        if died is None:
+            return None
+        worker = re.escape(died[1])
+        model = re.search(rf" {worker} - model_name: (\S+),", text)
+        error = re.search(rf" {worker} - ([\w.]+(?:Error|Exception)\b.*)", text)
+        return f"{model[1]}: {error[1]}" if model and error else None

@@ -80,14 +80,14 @@ class Interval:
         grown = self.increase(name, **labels)
         return None if grown is None else grown / (self.after.at - self._before.at)
 
-    def ratio(self, part: str, whole: str) -> float | None:
+    def ratio(self, part: str, whole: str, **labels: str) -> float | None:
         """The growth of one counter ÷ that of another; None if nothing was counted."""
-        parts, wholes = self.increase(part), self.increase(whole)
+        parts, wholes = self.increase(part, **labels), self.increase(whole, **labels)
         return None if parts is None or not wholes else parts / wholes
 
-    def mean(self, histogram: str) -> float | None:
+    def mean(self, histogram: str, **labels: str) -> float | None:
         """The mean of a histogram's observations."""
-        return self.ratio(f"{histogram}_sum", f"{histogram}_count")
+        return self.ratio(f"{histogram}_sum", f"{histogram}_count", **labels)
 
     def quantile(self, histogram: str, q: float, **labels: str) -> float | None:
         """A quantile of a histogram's observations, interpolated within a bucket as Prometheus does."""

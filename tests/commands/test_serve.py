@@ -151,7 +151,7 @@ def test_jvm_that_ends_says_what_it_complained_of_first(checkout: Checkout) -> N
 def test_worker_that_cannot_load_says_why(checkout: Checkout) -> None:
     (checkout.root / "model_store" / "mnist.onnx").write_bytes(b"no weights")
     output = checkout.run("scripts/serve --detach", code=1)
-    assert "A worker could not load the model" in output
+    assert "A worker could not load the model mnist: " in output
     assert "mnist.onnx is not an ONNX file" in output
     assert "Traceback" not in output
     assert checkout.server.process() is None

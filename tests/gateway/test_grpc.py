@@ -28,14 +28,6 @@ def closed(make_gateway: MakeGateway, node: TorchServe, tmp_path_factory: pytest
         yield gateway
 
 
-@pytest.fixture(scope="module")
-def stubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("proto")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        yield folder
-
-
 @pytest.fixture
 def client(closed: Gateway, stubs: Path) -> Iterator[GrpcClient]:
     client = GrpcClient(str(closed.settings.listen), stubs, KEY)

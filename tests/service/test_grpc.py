@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mnist_torchserve.client import digits
@@ -12,13 +13,10 @@ from tests.support.pictures import saved
 
 
 @pytest.fixture(scope="module")
-def grpc_api(node: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GrpcClient]:
-    folder = tmp_path_factory.mktemp("proto")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        stub = GrpcClient(str(node.grpc_address), folder)
-        with stub.channel:
-            yield stub
+def grpc_api(node: TorchServe, stubs: Path) -> Iterator[GrpcClient]:
+    client = GrpcClient(str(node.grpc_address), stubs)
+    with client.channel:
+        yield client
 
 
 def test_grpc_predicts_from_all_that_it_can_carry(grpc_api: GrpcClient, sample: Sample) -> None:

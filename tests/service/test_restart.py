@@ -152,12 +152,14 @@ def test_read_only_checkout_is_told_in_a_sentence(checkout: Checkout) -> None:
 
 
 def test_stop_serves_those_who_wait(make_server: MakeServer) -> None:
-    server = make_server()
+    """Also those of a model that is not the first."""
+    server = make_server(load_models="first=mnist.mar,second=mnist.mar")
+    url = f"{server.inference_url}/predictions/second"
     with server.running(), ThreadPoolExecutor(65) as pool:
         with stuck(server):
-            answers = [pool.submit(requests.post, server.predict_url, json=blank(), timeout=TIMEOUT) for _ in range(64)]
+            answers = [pool.submit(requests.post, url, json=blank(), timeout=TIMEOUT) for _ in range(64)]
             # Two workers have each a batch of 16 at most.
-            wait_until(lambda: server.model_state()["jobQueueStatus"]["pendingRequests"] >= 32, TIMEOUT)
+            wait_until(lambda: server.model_state("second")["jobQueueStatus"]["pendingRequests"] >= 32, TIMEOUT)
             ended = pool.submit(server.stop)
             assert not wait([ended], timeout=1).done, "it waits for them"
         assert [answer.result().status_code for answer in answers] == [200] * 64

@@ -30,20 +30,21 @@ class GrpcClient:
             command = [sys.executable, "-m", "grpc_tools.protoc", "-Iproto", "-I."]
             command += ["--python_out=.", "--grpc_python_out=.", "proto/inference.proto", "google/rpc/status.proto"]
             subprocess.run(command, cwd=folder, check=True)
+        self.address = address
         self.channel = grpc.insecure_channel(address)
         self._messages = importlib.import_module("inference_pb2")
         self.stub = importlib.import_module("inference_pb2_grpc").InferenceAPIsServiceStub(self.channel)
         self._metadata = [("x-api-key", key)] if key else []
 
-    def predict(self, **fields: bytes) -> Any:
+    def predict(self, model: str = "mnist", /, **fields: bytes) -> Any:
         """The answer's document."""
-        call = self.stub.Predictions(self._request(fields), timeout=TIMEOUT, metadata=self._metadata)
+        call = self.stub.Predictions(self._request(model, fields), timeout=TIMEOUT, metadata=self._metadata)
         return json.loads(call.prediction)
 
-    def stream(self, **fields: bytes) -> list[Any]:
+    def stream(self, model: str = "mnist", /, **fields: bytes) -> list[Any]:
         """The documents of an answer in pieces."""
-        pieces = self.stub.StreamPredictions(self._request(fields), timeout=TIMEOUT, metadata=self._metadata)
+        pieces = self.stub.StreamPredictions(self._request(model, fields), timeout=TIMEOUT, metadata=self._metadata)
         return [json.loads(piece.prediction) for piece in pieces]
 
-    def _request(self, fields: dict[str, bytes]) -> Any:
-        return self._messages.PredictionsRequest(model_name="mnist", input=fields)
+    def _request(self, model: str, fields: dict[str, bytes]) -> Any:
+        return self._messages.PredictionsRequest(model_name=model, input=fields)

@@ -8,9 +8,12 @@ from mnist_torchserve.service import TorchServe, health
 
 
 @contextmanager
-def stuck(server: TorchServe) -> Iterator[None]:
-    """In the block, all workers of the server are suspended."""
+def stuck(server: TorchServe, model: str | None = None) -> Iterator[None]:
+    """In the block, all workers of the server, or those of one model, are suspended."""
     suspended = server.workers()
+    if model is not None:
+        theirs = {worker["pid"] for worker in server.model_state(model)["workers"]}
+        suspended = [worker for worker in suspended if worker.pid in theirs]
     for worker in suspended:
         worker.suspend()
     try:
