@@ -31,16 +31,16 @@ async function introduce() {
 /** How the model reads pictures: only to one that is given the whole sheet does it matter what is light on it. */
 function adaptTo(pictures) {
   const isWhole = pictures === "plain";
-  if (at("swap").hidden !== isWhole) return;
-  at("swap").hidden = !isWhole;
+  if (at("invert").hidden !== isWhole) return;
+  for (const id of ["invert", "on-light"]) at(id).hidden = !isWhole;
   lay(false);
 }
 
 /** Lay a dark sheet for a light pen, or the other way round. */
 function lay(isLight) {
-  at("swap").ariaPressed = isLight;
+  at("invert").ariaPressed = isLight;
   at("frame").className = isLight ? "light" : "dark";
-  pad.look = { ink: "white", paper: "black", isWhole: !at("swap").hidden, isSwapped: isLight };
+  pad.look = { ink: "white", paper: "black", isWhole: !at("invert").hidden, isInverted: isLight };
 }
 
 pad.addEventListener("change", () => {
@@ -99,7 +99,7 @@ async function open(file) {
 
 at("undo").addEventListener("click", () => pad.undo());
 at("clear").addEventListener("click", () => pad.clear());
-at("swap").addEventListener("click", () => lay(!pad.look.isSwapped));
+at("invert").addEventListener("click", () => lay(!pad.look.isInverted));
 at("file").addEventListener("change", ({ target }) => {
   if (target.files.length) open(target.files[0]);
   target.value = ""; // so that the same file can be chosen again

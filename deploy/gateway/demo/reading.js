@@ -24,8 +24,10 @@ export function show(reading, isDigits) {
   at("shares").replaceChildren(...barsOf(names, probabilities));
   if (isDigits || none >= LEAST) at("shares").append(bar("none of these", none));
   showPixels(pixels, `What the model saw when it read ${name}`);
-  at("manner").textContent = model?.pictures === "plain" ? ": the whole sheet, made smaller" : ", like MNIST’s";
-  at("remarks").textContent = (model?.remarks ?? []).map(sentence).join(" ");
+  const manner = isDigits ? ", like MNIST’s" : ": the ink alone, in the middle";
+  at("manner").textContent = model?.pictures === "plain" ? ": the whole sheet, made smaller" : manner;
+  at("remarks").hidden = !model?.remarks?.length;
+  at("remarks").querySelector("span").textContent = (model?.remarks ?? []).map(sentence).join(" ");
 }
 
 /** Say what a drawing is read as. */

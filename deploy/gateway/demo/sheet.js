@@ -11,7 +11,7 @@ const [BLACK, WHITE] = [0, 255];
  * @property {string} [ink] colour of strokes that lie on no picture
  * @property {string} [paper] colour of what is around them; without one it stays clear
  * @property {boolean} [isWhole] whether a picture covers all of the sheet, whatever its shape
- * @property {boolean} [isSwapped] whether light and dark are swapped at the end
+ * @property {boolean} [isInverted] whether light and dark change places at the end
  */
 
 export class Sheet {
@@ -48,7 +48,7 @@ export class Sheet {
   }
 
   /** Draw it all on a square. @param {Look} look */
-  draw(context, { ink = grey(BLACK), paper = "transparent", isWhole = false, isSwapped = false }) {
+  draw(context, { ink = grey(BLACK), paper = "transparent", isWhole = false, isInverted = false }) {
     const { width: side } = context.canvas;
     context.clearRect(0, 0, side, side);
     context.fillStyle = this.#picture ? grey(this.#paper) : paper;
@@ -72,7 +72,7 @@ export class Sheet {
       }
       context.stroke();
     }
-    if (isSwapped) {
+    if (isInverted) {
       context.globalCompositeOperation = "difference"; // from white
       context.fillStyle = grey(WHITE);
       context.fillRect(0, 0, side, side);
@@ -88,7 +88,7 @@ export class Sheet {
    */
   async file(look) {
     let whole = this.#picture;
-    if (!whole || this.strokes.length || look.isSwapped) {
+    if (!whole || this.strokes.length || look.isInverted) {
       const context = contextOf(SIDE, SIDE);
       this.draw(context, look);
       whole = context.canvas;
