@@ -39,9 +39,8 @@ class MnistHandler:
         self._runtime = runtime.load(self._folder, properties["gpu_id"])
         self._runtime.probabilities(np.zeros((properties["batch_size"], PIXELS), np.float32))
         version = context.manifest["model"]["modelVersion"]
-        contents = model.read(
-            self._folder, context.model_name, version, context.model_yaml_config, self._runtime.classes
-        )
+        config, remarks = context.model_yaml_config, self._runtime.metadata.get("remarks", ())
+        contents = model.read(self._folder, context.model_name, version, config, self._runtime.classes, remarks)
         self._model, settings, self._golden = contents
         self._golden_request = Request(self._golden.body(), "application/json")
         self._make_golden_prediction()
@@ -132,7 +131,7 @@ class MnistHandler:
         is_digits = self._model.pictures == "mnist"
         kind = "digit" if is_digits else "class"
         picture = "a digit in any place and size" if is_digits else f"scaled as a whole to {SIDE}×{SIDE}"
-        remark = "".join(f"; {sentence}" for sentence in self._runtime.metadata.get("remarks", ()))
+        remark = "".join(f"; {sentence}" for sentence in self._model.remarks)
         labels = {"labels": list(self._model.labels)} if self._model.labels else {}
         description = {
             "name": context.model_name,

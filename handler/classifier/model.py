@@ -3,7 +3,7 @@
 The files are those that TorchServe's users know: `index_to_name.json`, and the section `handler` of model-config.yaml.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -63,7 +63,9 @@ class Contents(NamedTuple):
     golden: GoldenExample
 
 
-def read(model_dir: Path, name: str, version: str, config: Mapping[str, Any], classes: int) -> Contents:
+def read(
+    model_dir: Path, name: str, version: str, config: Mapping[str, Any], classes: int, remarks: Sequence[str] = ()
+) -> Contents:
     """Read the files of an archive that has been unpacked in `model_dir`.
 
     Args:
@@ -72,6 +74,7 @@ def read(model_dir: Path, name: str, version: str, config: Mapping[str, Any], cl
         version: the model's version in its answers.
         config: the contents of model-config.yaml.
         classes: K, the number of classes in the weights.
+        remarks: what the weights' file says of their confidence.
 
     Raises:
         ModelError: a file is missing or invalid, or does not match K classes.
@@ -84,7 +87,7 @@ def read(model_dir: Path, name: str, version: str, config: Mapping[str, Any], cl
     if golden.prediction >= classes:
         raise ModelError(f"{GOLDEN_FILE} expects class {golden.prediction}, and the weights have {classes} classes.")
     labels = _labels(model_dir / LABELS_FILE, classes)
-    return Contents(Model(name, version, labels, settings.pictures), settings, golden)
+    return Contents(Model(name, version, labels, settings.pictures, tuple(remarks)), settings, golden)
 
 
 def _labels(path: Path, classes: int) -> tuple[str, ...]:

@@ -35,12 +35,13 @@ REASONS = {
 
 
 class Model(NamedTuple):
-    """The properties of a model: the names of it and its classes in answers, and how pictures become its pixels."""
+    """The properties of a model: names for answers, how pictures become its pixels, what to know of its confidence."""
 
     name: str
     version: str
     labels: tuple[str, ...] = ()  # a name for each class, or none at all
     pictures: Literal["mnist", "plain"] = "plain"
+    remarks: tuple[str, ...] = ()  # on its confidence, such as "not calibrated"
 
 
 class Request(NamedTuple):
@@ -101,11 +102,20 @@ def encode_details(
     pixels: NDArray[np.float32],
     model: Model,
 ) -> bytes:
-    """Encode as JSON, with the probability of each class (K,), the pixels (784,) as 0 to 255, and the model."""
+    """Encode as JSON, with the probability of each class (K,), the pixels (784,) as 0 to 255, and the model.
+
+    What MNIST's model lacks is left out where a model lacks it too: names, another way to read pictures, remarks.
+    """
     more = {
         "probabilities": np.round(probabilities.astype(float), 6).tolist(),
+        **({"labels": model.labels} if model.labels else {}),
         "pixels": np.rint(pixels * 255).astype(int).tolist(),
-        "model": {"name": model.name, "version": model.version},
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            **({"pictures": model.pictures} if model.pictures != "mnist" else {}),
+            **({"remarks": model.remarks} if model.remarks else {}),
+        },
     }
     return prediction.encode()[:-1] + b", " + msgspec.json.encode(more)[1:]
 

@@ -120,7 +120,8 @@ def show(services: Sequence[Service]) -> None:
         show_predictions(open_to_us[-1])
     for service in services:
         if isinstance(service, Gateway) and service.demo_url:
-            print(f"\nDraw a digit yourself:\n  {service.demo_url}")
+            what = "a digit" if Archive.named(service.models[0]).is_ours else "something"
+            print(f"\nDraw {what} yourself:\n  {service.demo_url}")
 
 
 def show_predictions(service: Service) -> None:

@@ -125,11 +125,25 @@ def test_plain_pictures_are_scaled_as_a_whole_and_digits_to_their_ink() -> None:
     assert digit.reshape(28, 28)[5:23, 5:23].min() > 0.95
 
 
-def test_details_are_of_all_classes_and_have_the_name() -> None:
-    body = json.dumps({"data": [0.5] * PIXELS}).encode()
-    named = Model("clothes", "1.0", ("coat", "bag", "shoe"))
-    for asked in (named, Model("m", "1.0")):
-        [told] = answers(asked, Request(body, "application/json", details=True))
-        assert told["probabilities"] == pytest.approx([0.1, 0.2, 0.7])
-        assert told["model"] == {"name": asked.name, "version": "1.0"}
-        assert told.get("label") == ("shoe" if asked.labels else None)
+def detailed(asked: Model) -> bytes:
+    body = json.dumps({"data": [1] * PIXELS}).encode()
+    read = batch.read([Request(body, "application/json", details=True)], asked)
+    [response] = read.responses(np.array([[0.1, 0.2, 0.7]], np.float32))
+    return response.body
+
+
+def test_details_name_all_classes_and_say_how_the_model_is_read() -> None:
+    remarks = ("not calibrated", "there is no class for none of these")
+    told = json.loads(detailed(Model("clothes", "1.0", ("coat", "bag", '"größer" <b>'), "plain", remarks)))
+    assert told["label"] == '"größer" <b>'
+    assert told["labels"] == ["coat", "bag", '"größer" <b>']
+    assert told["probabilities"] == pytest.approx([0.1, 0.2, 0.7])
+    assert told["model"] == {"name": "clothes", "version": "1.0", "pictures": "plain", "remarks": [*remarks]}
+
+
+def test_details_of_digits_are_as_ever() -> None:
+    assert detailed(Model("mnist", "1.0", pictures="mnist")) == (
+        b'{"prediction": 2, "confidence": 0.700000, "probabilities":[0.1,0.2,0.7],"pixels":['
+        + b",".join([b"255"] * PIXELS)
+        + b'],"model":{"name":"mnist","version":"1.0"}}'
+    )

@@ -15,7 +15,7 @@ from tests.support.fixtures import MakeGateway
 FOLDER = ROOT / "deploy" / "gateway" / "demo"
 
 
-@pytest.mark.parametrize("path", ["", "/", "/demo.css", "/demo.js", "/digits.png", "/icon.svg"])
+@pytest.mark.parametrize("path", ["", "/", "/demo.css", "/demo.js", "/reading.js", "/digits.png", "/icon.svg"])
 def test_file_is_served_for_a_strict_browser(gateway: Gateway, path: str) -> None:
     answer = requests.get(f"{gateway.url}/demo{path}", timeout=TIMEOUT)
     file = FOLDER / (path.removeprefix("/") or "index.html")

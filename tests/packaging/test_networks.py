@@ -82,6 +82,16 @@ def test_every_model_describes_itself(packed: dict[str, Packed], server: TorchSe
         assert description["runtime"] == ("onnxruntime-cpu" if NETWORKS[name].exported else "torch-cpu")
 
 
+def test_details_name_the_classes_and_say_what_the_model_lacks(server: TorchServe) -> None:
+    for name, written in NETWORKS.items():
+        url = f"{server.inference_url}/models/{name}/invoke?details=true"
+        answer = requests.post(url, json={"data": [0.5] * 784}, timeout=TIMEOUT).json()
+        assert answer.get("labels") == written.said.get("labels")
+        assert answer["model"]["pictures"] == "plain"
+        assert answer["model"]["remarks"][0] == "not calibrated"
+        assert "no class for none of these" in answer["model"]["remarks"][1]
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_packing_says_what_it_found_and_leaves_the_code_out(packed: dict[str, Packed], name: str) -> None:
     _, said, itself = packed[name]

@@ -1,18 +1,47 @@
 // The page: what happens on the sheet goes to the service, and what the service says goes to the page.
 
 import { Pad } from "./pad.js";
-import { KeyError, predict } from "./service.js";
+import { forget, isolated, say, show, tell } from "./reading.js";
+import { digitButtons } from "./samples.js";
+import { KeyError, firstModel, predict } from "./service.js";
 
-const SIDE = 28; // of what the model sees, and of the real digits
-const UNSURE = 0.5; // below it, the model itself thinks it more likely wrong than right
 const PAUSE = 60; // ms between an answer and the next request
 
 const at = (id) => document.getElementById(id);
 const pad = new Pad(at("sheet"));
+let isDigits = false; // whether the model is MNIST's
 let key = "";
 let wanted = 0; // counts the questions: another drawing, or another key
 let answered = 0; // the last one that the service has answered
 let asking = false;
+const introduced = introduce();
+
+/** Make the page that of the model: MNIST's finds the ink on any sheet, others mostly take light on dark as it is. */
+async function introduce() {
+  const name = await firstModel();
+  isDigits = name === "mnist";
+  if (isDigits) {
+    at("samples").append(...(await digitButtons((digit) => pad.show(digit)).catch(() => [])));
+    for (const id of ["samples-of-digits", "credit"]) at(id).hidden = false;
+    at("invitation").textContent = "0 – 9";
+  } else adaptTo("plain");
+  if (name) at("introduction").replaceChildren("The model ", isolated(name), " reads it as you draw.");
+}
+
+/** How the model reads pictures: only to one that is given the whole sheet does it matter what is light on it. */
+function adaptTo(pictures) {
+  const isWhole = pictures === "plain";
+  if (at("invert").hidden !== isWhole) return;
+  for (const id of ["invert", "on-light"]) at(id).hidden = !isWhole;
+  lay(false);
+}
+
+/** Lay a dark sheet for a light pen, or the other way round. */
+function lay(isLight) {
+  at("invert").ariaPressed = isLight;
+  at("frame").className = isLight ? "light" : "dark";
+  pad.look = { ink: "white", paper: "black", isWhole: !at("invert").hidden, isInverted: isLight };
+}
 
 pad.addEventListener("change", () => {
   wanted++;
@@ -28,13 +57,14 @@ pad.addEventListener("change", () => {
 async function ask() {
   if (asking) return;
   asking = true;
+  await introduced;
   while (answered !== wanted && !pad.isBlank) {
     const question = wanted;
     let pause = PAUSE;
     try {
       const answer = await predict(await pad.file(), key);
       answered = question;
-      if (!pad.isBlank) show(answer);
+      if (!pad.isBlank) receive(answer);
     } catch (error) {
       if (error.retry) pause = error.retry * 1000;
       else answered = question;
@@ -46,68 +76,17 @@ async function ask() {
   asking = false;
 }
 
-function show({ prediction, confidence, label = String(prediction), probabilities, pixels }) {
-  const unsure = confidence < UNSURE;
-  answer(label, unsure ? "unsure" : "");
+function receive(answer) {
   if (at("key-form").contains(document.activeElement)) at("sheet").focus();
   at("key-form").hidden = true;
-  const none = Math.max(0, probabilities.reduce((rest, probability) => rest - probability, 1));
-  const names = probabilities.map((_, digit) => (digit === prediction ? label : digit));
-  at("shares").replaceChildren(...probabilities.map((share, digit) => bar(names[digit], share)), bar("none of these", none));
-  picture(pixels, `What the model saw when it read ${label}`);
-  const aloud = `The confidence is ${percent(confidence)}.`;
+  if (!isDigits) adaptTo(answer.model?.pictures);
+  show(answer, isDigits);
   if (pad.isDown || answered !== wanted) wait(); // a screen reader is not told of every stage
-  else if (unsure) say("This may be none of these.", "unsure", `It is read as ${label}. ${aloud}`);
-  else say(`Read as ${label}.`, "", aloud);
-}
-
-function forget() {
-  answer("?", "none");
-  at("shares").replaceChildren();
-  picture(new Uint8Array(SIDE * SIDE), "What the model saw: nothing yet");
-  say("Nothing is drawn yet.");
-}
-
-/** @param {"" | "unsure" | "none"} kind */
-function answer(name, kind) {
-  at("prediction").textContent = name;
-  at("prediction").className = name.length > 2 ? `${kind} word` : kind;
-}
-
-function bar(name, share) {
-  const row = at("share").content.cloneNode(true);
-  row.querySelector(".name").textContent = name;
-  row.querySelector("progress").value = share;
-  row.querySelector(".percent").textContent = percent(share);
-  return row;
-}
-
-function percent(share) {
-  const tenths = Math.floor(share * 1000); // rounded down: certainty is not claimed
-  return tenths ? `${(tenths / 10).toFixed(1)}%` : "<0.1%";
+  else tell(answer);
 }
 
 function wait() {
   say(pad.isDown ? "Drawing …" : "");
-}
-
-/**
- * Say one sentence, to a screen reader as well.
- *
- * @param {"" | "unsure" | "error"} kind
- * @param {string} aloud what else a screen reader says, since an eye finds it among the bars
- */
-function say(sentence, kind = "", aloud = "") {
-  for (const [id, words] of [["said", sentence], ["aloud", aloud]])
-    if (at(id).textContent !== words) at(id).textContent = words; // the same is not said again
-  at("status").className = kind;
-}
-
-function picture(pixels, label) {
-  const image = new ImageData(SIDE, SIDE);
-  pixels.forEach((level, pixel) => image.data.set([level, level, level, 255], 4 * pixel));
-  at("seen").getContext("2d").putImageData(image, 0, 0);
-  at("seen").ariaLabel = label;
 }
 
 async function open(file) {
@@ -120,6 +99,7 @@ async function open(file) {
 
 at("undo").addEventListener("click", () => pad.undo());
 at("clear").addEventListener("click", () => pad.clear());
+at("invert").addEventListener("click", () => lay(!pad.look.isInverted));
 at("file").addEventListener("change", ({ target }) => {
   if (target.files.length) open(target.files[0]);
   target.value = ""; // so that the same file can be chosen again
@@ -149,20 +129,4 @@ pad.addEventListener("pen", () => {
 });
 pad.dispatchEvent(new Event("pen"));
 
-const digits = new Image();
-digits.addEventListener("load", () => {
-  for (let digit = 0; digit < 10; digit++) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.ariaLabel = `A real ${digit}`;
-    const context = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE }).getContext("2d");
-    context.fillStyle = "white"; // a picture without clear pixels is read as it is
-    context.fillRect(0, 0, SIDE, SIDE);
-    context.drawImage(digits, -digit * SIDE, 0);
-    button.style.setProperty("--digit", digit);
-    button.addEventListener("click", () => pad.show(context.canvas));
-    at("samples").append(button);
-  }
-});
-digits.src = "/demo/digits.png";
 forget();

@@ -20,6 +20,7 @@ export class Pad extends EventTarget {
   pen = { x: 0.5, y: 0.25 };
   /** Whether a stroke is being drawn. */
   isDown = false;
+  #look = {};
   #canvas;
   #context;
   #sheets = [new Sheet()]; // the one in use is the last
@@ -46,6 +47,16 @@ export class Pad extends EventTarget {
     return this.#sheets.length > 1;
   }
 
+  /** How the sheet looks. @returns {import("./sheet.js").Look} */
+  get look() {
+    return this.#look;
+  }
+
+  set look(look) {
+    this.#look = look;
+    this.#changed();
+  }
+
   undo() {
     this.#lift(); // a stroke ends with the sheet that it is on
     if (!this.canUndo) return;
@@ -66,7 +77,7 @@ export class Pad extends EventTarget {
 
   /** What is on the sheet. @returns {Promise<Blob>} */
   file() {
-    return this.#sheet.file();
+    return this.#sheet.file(this.#look);
   }
 
   get #sheet() {
@@ -132,6 +143,6 @@ export class Pad extends EventTarget {
   }
 
   #render() {
-    this.#sheet.draw(this.#context, getComputedStyle(this.#canvas).color);
+    this.#sheet.draw(this.#context, { ink: getComputedStyle(this.#canvas).color, ...this.#look });
   }
 }

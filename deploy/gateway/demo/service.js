@@ -1,5 +1,16 @@
 // The service that this page comes from, asked for a prediction. What goes wrong is said in one sentence.
 
+/**
+ * @typedef {object} Reading
+ * @property {number} prediction
+ * @property {string} [label] name of the predicted class
+ * @property {number} confidence
+ * @property {number[]} probabilities of each class
+ * @property {string[]} [labels] their names
+ * @property {number[]} pixels 784, from 0 to 255
+ * @property {{name: string, version: string, pictures?: "plain", remarks?: string[]}} model
+ */
+
 const TIMEOUT = 10_000; // ms; the gateway answers within 5 s
 
 /** No prediction; the message is for the page's reader. */
@@ -14,10 +25,20 @@ export class ServiceError extends Error {
 /** The service wants an API key, or another one. */
 export class KeyError extends ServiceError {}
 
+/** The name of the model that answers; empty if that cannot be known. @returns {Promise<string>} */
+export async function firstModel() {
+  try {
+    const answer = await fetch("/v1/models", { signal: AbortSignal.timeout(TIMEOUT) });
+    return (await answer.json()).models[0];
+  } catch {
+    return "";
+  }
+}
+
 /**
  * @param {Blob} picture a PNG or JPEG
  * @param {string} key an API key; empty for none
- * @returns {Promise<{prediction: number, label?: string, confidence: number, probabilities: number[], pixels: number[]}>}
+ * @returns {Promise<Reading>}
  * @throws {ServiceError}
  */
 export async function predict(picture, key) {

@@ -6,6 +6,14 @@ const LARGEST = 60 * 1024; // bytes; the service takes 64 KiB
 const QUALITIES = [0.9, 0.7, 0.5, 0.3, 0.1]; // of a JPEG; with the last, even noise has but 30 KiB
 const [BLACK, WHITE] = [0, 255];
 
+/**
+ * @typedef {object} Look of a sheet
+ * @property {string} [ink] colour of strokes that lie on no picture
+ * @property {string} [paper] colour of what is around them; without one it stays clear
+ * @property {boolean} [isWhole] whether a picture covers all of the sheet, whatever its shape
+ * @property {boolean} [isInverted] whether light and dark change places at the end
+ */
+
 export class Sheet {
   #picture;
   #paper; // the picture's grey level around the ink
@@ -39,25 +47,19 @@ export class Sheet {
     return new Sheet(this.#picture, [...this.strokes, [point]], this.#paper);
   }
 
-  /**
-   * Draw it all on a square. Without a picture, what is around the strokes stays clear.
-   *
-   * @param {string} colour of strokes that lie on no picture
-   */
-  draw(context, colour) {
+  /** Draw it all on a square. @param {Look} look */
+  draw(context, { ink = grey(BLACK), paper = "transparent", isWhole = false, isInverted = false }) {
     const { width: side } = context.canvas;
     context.clearRect(0, 0, side, side);
-    context.strokeStyle = colour;
+    context.fillStyle = this.#picture ? grey(this.#paper) : paper;
+    context.fillRect(0, 0, side, side);
+    context.strokeStyle = this.#picture ? grey(opposite(this.#paper)) : ink;
     if (this.#picture) {
       const { width, height } = this.#picture;
-      const scale = side / Math.max(width, height);
-      context.fillStyle = grey(this.#paper);
-      context.fillRect(0, 0, side, side);
+      const longest = Math.max(width, height);
+      const [across, down] = [width, height].map((length) => (isWhole ? side : (side * length) / longest));
       context.imageSmoothingEnabled = false; // a pixel of the picture stays one
-      context.translate((side - width * scale) / 2, (side - height * scale) / 2);
-      context.drawImage(this.#picture, 0, 0, width * scale, height * scale);
-      context.resetTransform();
-      context.strokeStyle = grey(opposite(this.#paper));
+      context.drawImage(this.#picture, (side - across) / 2, (side - down) / 2, across, down);
     }
     context.lineCap = context.lineJoin = "round";
     context.lineWidth = PEN * side;
@@ -70,14 +72,25 @@ export class Sheet {
       }
       context.stroke();
     }
+    if (isInverted) {
+      context.globalCompositeOperation = "difference"; // from white
+      context.fillStyle = grey(WHITE);
+      context.fillRect(0, 0, side, side);
+      context.globalCompositeOperation = "source-over";
+    }
   }
 
-  /** All of it, as small as the service wants it; a picture that nothing is drawn on stays as it is. @returns {Promise<Blob>} */
-  async file() {
+  /**
+   * All of it, as small as the service wants it; a picture that nothing was done to stays as it is.
+   *
+   * @param {Look} look
+   * @returns {Promise<Blob>}
+   */
+  async file(look) {
     let whole = this.#picture;
-    if (!whole || this.strokes.length) {
+    if (!whole || this.strokes.length || look.isInverted) {
       const context = contextOf(SIDE, SIDE);
-      this.draw(context, grey(BLACK));
+      this.draw(context, look);
       whole = context.canvas;
     }
     const png = await whole.convertToBlob();
