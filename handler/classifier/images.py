@@ -43,22 +43,28 @@ def read(body: Body) -> NDArray[np.float32]:
 
 def read_plain(body: Body) -> NDArray[np.float32]:
     """Return the whole picture in an image file: (784,) in 0..1, black 0, white 1. Raises what `read` raises."""
-    return _floats(grey(open_image(body)).resize((SIDE, SIDE), Image.Resampling.BOX))
+    return _floats(grey(open_image(body), margin=False).resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
-def grey(picture: Image.Image) -> Image.Image:
-    """Convert any picture to 8 bits of grey (mode L), by the luma of ITU-R BT.601. Transparency becomes paper."""
+def grey(picture: Image.Image, *, margin: bool = True) -> Image.Image:
+    """Convert any picture to 8 bits of grey (mode L), by the luma of ITU-R BT.601. Transparency becomes paper.
+
+    With `margin`, a drawing on nothing gets paper around it.
+    """
     if picture.mode.startswith("I"):  # 16 bits; Pillow's own conversion would keep the lower ones
         levels = np.asarray(picture)
         light = Image.fromarray((levels >> 8).astype(np.uint8))
         clear = picture.info.get("transparency")
-        return light if clear is None else _on_paper(light, Image.fromarray(255 * (levels != clear).astype(np.uint8)))
+        if clear is None:
+            return light
+        return _on_paper(light, Image.fromarray(255 * (levels != clear).astype(np.uint8)), margin)
     if not picture.has_transparency_data:
         return picture.convert("L")
-    return _on_paper(*picture.convert("RGBA").convert("LA").split())
+    light, opacity = picture.convert("RGBA").convert("LA").split()
+    return _on_paper(light, opacity, margin)
 
 
-def _on_paper(light: Image.Image, opacity: Image.Image) -> Image.Image:
+def _on_paper(light: Image.Image, opacity: Image.Image, margin: bool) -> Image.Image:
     """Put a partly transparent picture on paper.
 
     On a sheet of paper, the transparent parts get the tone of the paper: the median of the visible parts. Anything else
@@ -78,9 +84,9 @@ def _on_paper(light: Image.Image, opacity: Image.Image) -> Image.Image:
     is_sheet = min(solid[within].mean(), edge.mean()) >= _SHEET and np.ptp(seen) >= BLANK
     if is_sheet:
         return Image.composite(light, Image.new("L", light.size, int(np.median(seen))), opacity)
-    margin = max(light.size) // 4 + 1
-    sheet = Image.new("L", (light.width + 2 * margin, light.height + 2 * margin), 255 * int(seen.mean() < 128))
-    sheet.paste(light, (margin, margin), opacity)
+    width = max(light.size) // 4 + 1 if margin else 0
+    sheet = Image.new("L", (light.width + 2 * width, light.height + 2 * width), 255 * int(seen.mean() < 128))
+    sheet.paste(light, (width, width), opacity)
     return sheet
 
 

@@ -76,6 +76,15 @@ def test_interlaced_files_are_read(digit: NDArray[np.uint8]) -> None:
     assert np.abs(np.asarray(image_files.open_image(progressive), int) - digit).max() <= 24
 
 
+def test_whole_picture_is_scaled_whatever_is_transparent() -> None:
+    """Each quarter of the picture is a quarter of the pixels, also where the rest is transparent."""
+    light = Image.new("LA", (2 * SIDE, 2 * SIDE), (0, 0))
+    light.paste((220, 255), (0, 0, SIDE, SIDE))
+    expected = np.zeros((SIDE, SIDE), np.float32)
+    expected[: SIDE // 2, : SIDE // 2] = 220 / 255
+    np.testing.assert_allclose(images.read_plain(saved(light)).reshape(SIDE, SIDE), expected, atol=1e-6)
+
+
 def test_every_kind_of_pixel_becomes_grey(digit: NDArray[np.uint8]) -> None:
     plain = picture(digit)
     red = Image.merge("RGB", [plain, Image.new("L", (SIDE, SIDE)), Image.new("L", (SIDE, SIDE))])
