@@ -40,7 +40,7 @@ class Adapter(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 784) to probabilities (B, K)."""
         interface = self.interface
-        images = 1 - pixels if interface.inverted else pixels
+        images = 1 - pixels if interface.inverted else pixels.clone()  # some networks work in place
         if (interface.mean, interface.std) != (0, 1):
             images = (images - interface.mean) / interface.std
         images = images.reshape(-1, *interface.shape)

@@ -20,9 +20,13 @@ def command_line(verb: str, description: str | None, epilog: str = "") -> argpar
 def labels(name: str) -> list[str]:
     """Read the names of classes from an option's file, one on each line."""
     try:
-        return [line.strip() for line in Path(name).read_text(encoding="utf-8").splitlines() if line.strip()]
+        text = Path(name).read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
     except (OSError, UnicodeDecodeError) as error:
         raise argparse.ArgumentTypeError(f"{name} cannot be read: {error}") from None
+    found = [line.strip() for line in text.splitlines() if line.strip()]
+    if twice := [label for index, label in enumerate(found) if label in found[:index]]:
+        raise argparse.ArgumentTypeError(f"{name} has {twice[0]} twice, where each class wants a name of its own")
+    return found
 
 
 def tell(what: str, stream: TextIO | None = None) -> None:

@@ -18,12 +18,24 @@ from . import command_line, labels, tell
 
 _SHAPES = {"784": (784,), "28x28": (28, 28), "1x28x28": (1, 28, 28)}
 _MEANINGS = ("logits", "log-probabilities", "probabilities")
+_CLASS = ("--model-file", "--model")
+_NEEDS = {  # what an option says something about: one of these
+    "--model-class": ("--model-file",),
+    "--model-args": _CLASS,
+    "--weights": _CLASS,
+    "--transpose": ("--calibrate",),
+    **dict.fromkeys(
+        ("--input-shape", "--output", "--normalize", "--dark-on-light", "--labels", "--pictures", "--calibrate"),
+        (*_CLASS, "--onnx"),
+    ),
+}
 
 
 def main() -> None:
     parser = command_line("archive", __doc__)
     _add_arguments(parser)
     options = parser.parse_args()
+    _refuse_ignored(parser, options)
     brings = [option for option in (options.model_file, options.model, options.onnx) if option is not None]
     if len(brings) > 1:
         parser.error("expected one of --model-file, --model and --onnx")
@@ -53,9 +65,7 @@ def pack(options: argparse.Namespace, archive: Archive) -> None:
 
     if archive.is_ours:
         raise ServiceError(f"{archive.name} is the name of this project's own model: choose another.")
-    mean, std = options.normalize
-    if not std > 0:
-        raise ServiceError(f"Expected a standard deviation above 0 in --normalize, got {std:g}.")
+    mean, std = _normalization(*options.normalize)
     try:
         network: Source | Path
         if options.onnx is not None:
@@ -74,14 +84,39 @@ def pack(options: argparse.Namespace, archive: Archive) -> None:
             mean=mean,
             std=std,
             inverted=options.dark_on_light,
-            labels=options.labels,
+            labels=labels(options.labels) if options.labels else [],
+            labels_file=options.labels,
             pictures=options.pictures,
             validation=options.calibrate,
             transpose=options.transpose,
         )
         package(brought, archive.contents, tell)
-    except (PackagingError, DatasetError) as error:
+    except (PackagingError, DatasetError, argparse.ArgumentTypeError) as error:
         raise ServiceError(str(error)) from None
+
+
+def _refuse_ignored(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    def is_given(option: str) -> bool:
+        name = option.removeprefix("--").replace("-", "_")
+        return bool(getattr(options, name) != parser.get_default(name))
+
+    for option, needed in _NEEDS.items():
+        if is_given(option) and not any(map(is_given, needed)):
+            parser.error(f"{option} needs {' or '.join([', '.join(needed[:-1])] * (len(needed) > 1) + [needed[-1]])}")
+
+
+def _normalization(mean: float, std: float) -> tuple[float, float]:
+    """Check the mean and standard deviation of pixels from 0 to 1."""
+    if not std > 0:
+        raise ServiceError(f"Expected a standard deviation above 0 in --normalize, got {std:g}.")
+    if mean > 1 or std > 1:
+        raise ServiceError(
+            f"Expected the mean and standard deviation of pixels from 0 to 1 in --normalize, got {mean:g} {std:g}. If "
+            f"they are of pixels from 0 to 255, say --normalize {mean / 255:.6g} {std / 255:.6g}."
+        )
+    if not mean >= 0:
+        raise ServiceError(f"Expected a mean from 0 to 1 in --normalize, got {mean:g}.")
+    return mean, std
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,9 +144,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     found.add_argument(
         "--dark-on-light", action="store_true", help="it was trained on dark ink on light paper; default: light on dark"
     )
-    found.add_argument(
-        "--labels", type=labels, default=[], metavar="FILE", help="names of its classes, a line for each"
-    )
+    found.add_argument("--labels", metavar="FILE", help="names of its classes, a line for each")
     found.add_argument(
         "--pictures",
         choices=("plain", "mnist"),

@@ -1,7 +1,9 @@
 """Weights in a file that torch.save wrote: the state_dict in it, and how it fits a network."""
 
+import inspect
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,39 +11,52 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from . import pickled
 from .errors import PackagingError, one_line
+from .pickled import USUAL_KEYS
+from .source import install_line
 
-USUAL_KEYS = ("state_dict", "model_state_dict", "model")
 _SHOWN = 3  # names in a message
 
 State = dict[str, Tensor]
 
 
-def read(path: Path) -> State:
+def read(path: Path, module: str = "my_model") -> State:
     """The state_dict in a file: all of it, under a usual key, or the only one in it. No code of the file is run.
+
+    Args:
+        path: of the file.
+        module: where its network's class is, for messages.
 
     Raises:
         PackagingError: there is none, or not without running code.
     """
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            saved = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise PackagingError(f"There is no file {path}.") from None
-    except pickle.UnpicklingError as error:
-        if path.read_bytes()[:1] not in (b"P", b"\x80"):  # a zip, or a pickle
-            raise PackagingError(f"{path} is not a file that torch.save wrote.") from None
-        raise _pickled(path, str(error)) from None
     except Exception as error:  # a file can be broken in every way
-        if "TorchScript" in str(error):
-            raise _pickled(path, "TorchScript") from None
-        raise PackagingError(f"{path} is not a file that torch.save wrote: {one_line(error)}.") from None
+        raise _unread(path, error, module) from None
     state = _state(saved)
     if state is None:
-        held = f"a dict with {_listed(saved)}" if isinstance(saved, Mapping) else f"a {type(saved).__name__}"
-        raise PackagingError(
-            f"Expected a state_dict in {path}, alone or under one of {', '.join(USUAL_KEYS)}, got {held}."
-        )
+        raise _without_weights(path, saved)
     return state
+
+
+def arguments(path: Path, kind: type[nn.Module], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The constructor's arguments that a checkpoint holds, as Lightning's `hyper_parameters`, with those given.
+
+    They are empty if the file holds none, or no others.
+    """
+    found = pickled.read(path)
+    parameters = inspect.signature(kind).parameters
+    best: dict[str, Any] = {}
+    for held in pickled.plain_mappings(found.content) if found else ():
+        named = {name: value for name, value in held.items() if name in parameters}
+        best = max(best, named, key=len)
+    new = {name: value for name, value in best.items() if value != given.get(name, parameters[name].default)}
+    return {**given, **new} if new else {}
 
 
 def fit(network: nn.Module, state: State, path: Path) -> list[str]:
@@ -106,15 +121,38 @@ def _prefix(expected: set[str], found: set[str]) -> str:
     return min(fitting, key=len, default="")
 
 
-def _pickled(path: Path, reason: str) -> PackagingError:
-    named = re.search(r"GLOBAL ([\w.]+)", reason)
-    what = f"a pickled {named[1]}" if named else "TorchScript" if reason == "TorchScript" else "pickled code"
-    load = "torch.jit.load" if reason == "TorchScript" else "torch.load"
-    options = "" if reason == "TorchScript" else ", weights_only=False"
+def _unread(path: Path, error: Exception, module: str) -> PackagingError:
+    """Why torch.load cannot read a file, and what can be done."""
+    if "safetensors" in str(error):
+        return PackagingError(
+            f"{path} wants the package `safetensors`, which is not in this environment: bring it in with "
+            f"`{install_line('safetensors')}`."
+        )
+    found = pickled.read(path)
+    if found is None:
+        why = "" if isinstance(error, pickle.UnpicklingError) else f": {one_line(error)}"
+        return PackagingError(f"{path} is not a file that torch.save wrote{why}.")
+    whole = isinstance(found.content, pickled.Inert)
+    name = "model" if whole else "checkpoint"
+    place = pickled.state_dict(found.content, name)
+    if place is None and not whole:
+        return _without_weights(path, found.content)
+    code = re.search(r"GLOBAL ([\w.]+)", str(error))
+    what = "TorchScript" if "jit" in found.load else f"a pickled {code[1]}" if code else "a pickled object"
+    imports = ["import pickle, torch" if found.load.startswith("pickle") else "import torch"]
+    if found.in_script:
+        imports.append(f"from {module} import {', '.join(found.in_script)}")
+    lines = [*imports, f"{name} = {found.load}", f'torch.save({place or "model.state_dict()"}, "state_dict.pth")']
     return PackagingError(
         f"{path} holds {what}, where a state_dict is expected, which runs no code. Where you trust the file and have "
-        f'its code, write one with these two lines:\n    model = {load}("{path.name}", map_location="cpu"{options})\n'
-        f'    torch.save(model.state_dict(), "state_dict.pth")'
+        "its code, write one with these lines:" + "".join(f"\n    {line}" for line in lines)
+    )
+
+
+def _without_weights(path: Path, saved: Any) -> PackagingError:
+    held = f"a dict with {_listed(saved)}" if isinstance(saved, Mapping) else f"a {type(saved).__name__}"
+    return PackagingError(
+        f"Expected a state_dict in {path}, alone or under one of {', '.join(USUAL_KEYS)}, got {held}."
     )
 
 

@@ -48,7 +48,8 @@ class ForeignOnnx:
         if isinstance(inputs[0].shape[0], int):
             raise PackagingError(
                 f"{path} takes exactly {inputs[0].shape[0]} images at a time, where any number is expected: export it "
-                'with a batch of any size (`dynamic_axes={"input": {0: "batch"}}`).'
+                f'with a batch of any size, by `dynamic_axes={{"{inputs[0].name}": {{0: "batch"}}}}` of '
+                'torch.onnx.export, or by `dynamic_shapes=({0: "batch"},)` with dynamo=True and several images.'
             )
         if opset < OLDEST_OPSET:
             raise PackagingError(f"{path} is of ONNX's opset {opset}: export it with {OLDEST_OPSET} or later.")
@@ -74,11 +75,10 @@ class ForeignOnnx:
         steps.add("Reshape", images, steps.shape([-1, *interface.shape]), output=f"network/{self._input}")
         steps.nodes += graph.node
         output = graph.output[0].name
-        if interface.meaning == "probabilities":
-            output = steps.add("Log", steps.add("Max", output, steps.constant(1e-30)))
-        if interface.temperature != 1:
-            output = steps.add("Div", output, steps.constant(interface.temperature))
-        steps.add("Softmax", output, output="probabilities", axis=1)
+        if interface.meaning == "probabilities" and interface.temperature == 1:
+            steps.add("Identity", output, output="probabilities")
+        else:
+            self._add_softmax(steps, output, interface)
         some = self(np.zeros((2, *self.shape), np.float32))
         classes = (some[0] if isinstance(some, tuple) else some).shape[1]
         del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:], model.metadata_props[:]
@@ -88,6 +88,14 @@ class ForeignOnnx:
         graph.output.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", classes]))
         model.ir_version = max(model.ir_version, _INITIALIZERS_ALONE)
         return model
+
+    @staticmethod
+    def _add_softmax(steps: "_Steps", output: str, interface: Interface) -> None:
+        if interface.meaning == "probabilities":
+            output = steps.add("Log", steps.add("Max", output, steps.constant(1e-30)))
+        if interface.temperature != 1:
+            output = steps.add("Div", output, steps.constant(interface.temperature))
+        steps.add("Softmax", output, output="probabilities", axis=1)
 
 
 class _Steps:

@@ -48,7 +48,7 @@ def write_code(folder: Path, files: Mapping[str, Path]) -> None:
 
 def write_card(folder: Path, metadata: Mapping[str, Any]) -> None:
     """Write the model's card beside what goes into the archive."""
-    card = [f"# Model card: {metadata['name']}", metadata["summary"], *metadata["remarks"]]
+    card = [f"# Model card: {metadata['name']}", f"The network {metadata['summary']}", *metadata["remarks"]]
     calibration = metadata["calibration"]
     if calibration:
         card.append(
@@ -57,6 +57,7 @@ def write_card(folder: Path, metadata: Mapping[str, Any]) -> None:
             f"{calibration['before']['ece']:.2%} before, {calibration['after']['ece']:.2%} after; accuracy "
             f"{calibration['accuracy']:.2%}. These images chose the temperature, so they are no test of it."
         )
+        card += calibration["doubts"]
     card.append("Written by `scripts/archive`. " + f"Weights: `{metadata['weights']}`, {metadata['created'][:10]}.")
     sentences = [part if part.startswith("#") else part[0].upper() + part[1:].rstrip(".") + "." for part in card]
     (folder.parent / "model_card.md").write_text("\n\n".join(sentences) + "\n", encoding="utf-8")

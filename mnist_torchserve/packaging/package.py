@@ -1,5 +1,7 @@
 """All the steps from what somebody brings to the folder that an archive is built of."""
 
+import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 from classifier.adapter import Adapter, Interface, Meaning
 from classifier.runtime import Files, OnnxRuntime
 from classifier.types import Pixels, Probabilities
@@ -27,6 +31,10 @@ from .source import Source, construct
 
 _IMAGES = 32  # of each kind, to try and to compare networks on
 _BATCH = 500  # validation images at a time
+_TEST_IMAGES = (
+    "These are the folder's test images: what is measured on them later looks better than it is. To calibrate on "
+    "others, put them into validation-images-idx3-ubyte and validation-labels-idx1-ubyte."
+)
 
 Tell = Callable[[str], None]
 Answer = Callable[[Pixels], Probabilities]
@@ -46,6 +54,7 @@ class Brought:
     std: float = 1.0
     inverted: bool = False
     labels: Sequence[str] = ()
+    labels_file: Path | None = None  # where they were read, for messages
     pictures: Literal["mnist", "plain"] = "plain"
     validation: Path | None = None  # folder of IDX files to calibrate on
     transpose: bool = False  # of their images
@@ -88,16 +97,13 @@ def _package(brought: Brought, folder: Path, tell: Tell) -> None:
 
 def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> None:
     kind = source.load()
-    network = construct(kind, brought.arguments)
     if brought.weights is None:
         raise PackagingError(f"Expected the weights of {kind.__name__}, got none: name their file with --weights.")
-    for remark in checkpoint.fit(network, checkpoint.read(brought.weights), brought.weights):
-        tell(f"{brought.weights.name}: {remark}.")
-    network.eval()
+    network = _network(kind, brought.arguments, brought.weights, tell)
 
     def ask(images: Pixels) -> Any:
         with torch.inference_mode():
-            found = network(torch.from_numpy(images))
+            found = network(torch.tensor(images))  # a copy, since some networks work in place
         return tuple(found) if isinstance(found, tuple | list) else found
 
     interface, findings = _interface(brought, ask)
@@ -124,8 +130,28 @@ def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> N
     _write_rest(brought, folder, metadata, golden, lambda pixels: export.answers(adapter, pixels))
 
 
+def _network(kind: type[nn.Module], arguments: Mapping[str, Any], weights: Path, tell: Tell) -> nn.Module:
+    """A network with its weights, in evaluation mode."""
+    try:
+        network = construct(kind, arguments)
+        remarks = checkpoint.fit(network, checkpoint.read(weights, kind.__module__), weights)
+    except PackagingError as error:
+        if held := checkpoint.arguments(weights, kind, arguments):
+            option = shlex.quote(json.dumps(held, ensure_ascii=False))
+            raise PackagingError(
+                f"{error} The file holds arguments of {kind.__name__}: try --model-args {option}."
+            ) from None
+        raise
+    for remark in remarks:
+        tell(f"{weights.name}: {remark}.")
+    return network.eval()
+
+
 def _pack_onnx(brought: Brought, path: Path, folder: Path, tell: Tell) -> None:
     network = ForeignOnnx(path)
+    if brought.shape not in (None, network.shape):
+        taken, said = ", ".join(map(str, network.shape)), "x".join(map(str, brought.shape or ()))
+        raise PackagingError(f"{path.name} takes (B, {taken}), where --input-shape says {said}: leave it out.")
     interface, findings = _interface(replace(brought, shape=network.shape), network)
     if findings.one_by_one:
         raise PackagingError(f"What {path.name} says of an image depends on the others in its batch.")
@@ -151,7 +177,10 @@ def _interface(brought: Brought, network: Network) -> tuple[Interface, Findings]
     pixels = ((pixels - brought.mean) / brought.std).astype(np.float32)
     findings = probe.find(network, pixels, brought.shape, brought.meaning)
     if brought.labels and len(brought.labels) != findings.classes:
-        raise PackagingError(f"Expected a label for each of {findings.classes} classes, got {len(brought.labels)}.")
+        where = f" in {brought.labels_file}" if brought.labels_file else ""
+        raise PackagingError(
+            f"Expected a label for each of {findings.classes} classes{where}, got {len(brought.labels)}."
+        )
     interface = Interface(
         shape=findings.shapes[0],
         meaning=findings.meaning,
@@ -168,17 +197,31 @@ def _calibration(brought: Brought, classes: int, answer: Answer, tell: Tell) -> 
     """What validation images say, if there are any, and an image for the golden example."""
     if brought.validation is None:
         tell("Its confidence is not calibrated: --calibrate FOLDER does that on validation images.")
+        if doubt := confidence.doubt(answer(_images()[:_IMAGES])):
+            tell(doubt)
         return None, export.random_images(1)[0]
     split = idx.read(brought.validation, "validation", transpose=brought.transpose)
     [split], _ = idx.from_zero([split], classes)
     found, right = _calibrated(split, answer)
+    if _is_of_test(split.pixels, brought):
+        found["doubts"].append(_TEST_IMAGES)
     before, after = found["before"], found["after"]
     tell(
         f"Calibrated on {found['images']:,} images, of which it reads {found['accuracy']:.2%} rightly: temperature "
         f"{found['temperature']:.3f}, NLL {before['nll']:.4f} before and {after['nll']:.4f} after, ECE "
         f"{before['ece']:.2%} before and {after['ece']:.2%} after."
     )
+    for doubt in found["doubts"]:
+        tell(doubt)
     return found, right
+
+
+def _is_of_test(pixels: NDArray[np.uint8], brought: Brought) -> bool:
+    """Whether these images are the folder's test images as well."""
+    with suppress(idx.DatasetError):
+        test = idx.read(brought.validation or Path(), "test", transpose=brought.transpose)
+        return np.array_equal(test.pixels, pixels)
+    return False
 
 
 def _calibrated(split: Split, answer: Answer) -> tuple[Calibration, Pixels]:
@@ -193,7 +236,7 @@ def _calibrated(split: Split, answer: Answer) -> tuple[Calibration, Pixels]:
 def _require_same(network: ForeignOnnx, interface: Interface, answer: Answer) -> None:
     """Compare the adapted file with the file itself, adapted here by other means."""
 
-    class Itself(torch.nn.Module):
+    class Itself(nn.Module):
         def forward(self, images: torch.Tensor) -> Any:
             found = network(images.numpy())
             return tuple(map(torch.from_numpy, found)) if isinstance(found, tuple) else torch.from_numpy(found)

@@ -1,7 +1,7 @@
 """What a network takes and gives, found by trying it on images."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,13 @@ class Findings(NamedTuple):
     meaning: Meaning
     in_tuple: bool
     one_by_one: bool  # whether an image's answer depends on the others in its batch
+    remark: str = ""  # on its output
 
     def __str__(self) -> str:
         taken = " or ".join(f"(B, {', '.join(map(str, shape))})" for shape in self.shapes)
         first = ", the first of several outputs" if self.in_tuple else ""
         alone = ", and wants one image at a time" if self.one_by_one else ""
-        return f"takes {taken}, gives {self.meaning} of {self.classes} classes{first}{alone}"
+        return f"takes {taken}, gives {self.meaning} of {self.classes} classes{self.remark}{first}{alone}"
 
 
 def find(
@@ -67,7 +68,8 @@ def find(
     chosen = next(iter(outputs))
     alone = _alone(network, pixels.reshape(-1, *chosen), first, in_tuple)
     one_by_one = not np.allclose(alone, first, atol=TOLERANCE, rtol=1e-3)
-    return Findings(list(outputs), first.shape[1], meaning or _meaning(alone), in_tuple, one_by_one)
+    remark = _checked_meaning(alone, meaning) if meaning else ""
+    return Findings(list(outputs), first.shape[1], meaning or _meaning(alone), in_tuple, one_by_one, remark)
 
 
 class _OutputError(Exception):
@@ -124,17 +126,45 @@ def _alone(network: Network, images: Pixels, expected: Floats, in_tuple: bool) -
 
 
 def _meaning(values: Floats) -> Meaning:
-    """What values (B, K) are: their sums tell."""
-    if np.allclose(values.sum(1), 1, atol=1e-3) and values.min() >= 0:
-        return "probabilities"
-    if values.max() <= 1e-6 and np.allclose(np.exp(values).sum(1), 1, atol=1e-3):
-        return "log-probabilities"
-    if values.min() >= 0 and values.max() <= 1:
+    """What values (B, K) are."""
+    looks = _looks(values)
+    if looks == "sigmoids":
         raise PackagingError(
             "The network gives values from 0 to 1 that do not sum to 1, as sigmoids do: these are no probabilities of "
             "one class among several. If they are logits all the same, say so with --output logits."
         )
-    return "logits"
+    return looks
+
+
+def _looks(values: Floats) -> Meaning | Literal["sigmoids"]:
+    """What values (B, K) look like: their sums tell."""
+    if values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3):
+        return "probabilities"
+    if _could_be(values, "log-probabilities"):
+        return "log-probabilities"
+    return "sigmoids" if values.min() >= 0 and values.max() <= 1 else "logits"
+
+
+def _could_be(values: Floats, meaning: Meaning) -> bool:
+    if meaning == "probabilities":  # what is left to 1 is of none of the classes
+        return bool(values.min() >= 0 and values.sum(1).max() <= 1 + 1e-3)
+    return meaning == "logits" or bool(values.max() <= 1e-6 and np.allclose(np.exp(values).sum(1), 1, atol=1e-3))
+
+
+def _checked_meaning(values: Floats, said: Meaning) -> str:
+    """A remark on values (B, K) that may be what is said of them; PackagingError if they cannot."""
+    if not _could_be(values, said):
+        sums = values.sum(1)
+        found = (
+            f"values from {values.min():.3g} to {values.max():.3g}, which sum to {sums.min():.3g} to {sums.max():.3g}"
+        )
+        raise PackagingError(
+            f"--output {said} cannot be: the network gives {found}. These look like {_looks(values)}: leave --output "
+            "out."
+        )
+    if said == "logits" and _looks(values) == "probabilities":
+        return ", though they sum to 1 as probabilities do"
+    return ""
 
 
 def _option(shape: Sequence[int]) -> str:

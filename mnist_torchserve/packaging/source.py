@@ -34,6 +34,11 @@ _DISTRIBUTIONS = {
 _PINNED = ("torch", "numpy")  # which another package must not replace
 # Beside a torch without CUDA, torchvision and others must be without it too. scripts/bootstrap reads the same variable.
 _INDEX_WITHOUT_CUDA = os.environ.get("PYTORCH_INDEX_URL") or "https://download.pytorch.org/whl/cpu"
+_BELOW_MAIN = 'below `if __name__ == "__main__":`'
+_SUBCLASS = (
+    "Where JSON cannot hold an argument, such as an object, write a subclass that passes it on and wants none itself, "
+    "and name that with --model-class."
+)
 _NETWORK_ERRORS = (urllib.error.URLError, requests.RequestException, ConnectionError, socket.gaierror, TimeoutError)
 
 
@@ -141,11 +146,15 @@ class Source:
             raise self._missing(error) from None
         except SystemExit:
             raise PackagingError(
-                f"{self.module} runs a program when it is imported, which ended: put that below "
-                '`if __name__ == "__main__":`.'
+                f"{self.module} runs a program when it is imported, which ended: put that {_BELOW_MAIN}."
             ) from None
-        except Exception as error:  # whatever the file does
+        except (ImportError, NameError, SyntaxError) as error:
             raise PackagingError(f"{self.module} cannot be imported: {one_line(error)}.") from None
+        except Exception as error:  # whatever the file does
+            raise PackagingError(
+                f"{self.module} cannot be imported: {one_line(error)}. If it runs a program, such as a training, put "
+                f"that {_BELOW_MAIN}."
+            ) from None
 
     def _missing(self, error: ModuleNotFoundError) -> PackagingError:
         name = error.name or str(error)
@@ -158,14 +167,18 @@ class Source:
 
 
 def missing_package(importer: str, name: str) -> str:
-    """That a package is missing, and the line that brings it into this environment without changing what is there."""
-    pins = " ".join(f"{package}=={version(package)}" for package in _PINNED)
-    index = f" --extra-index-url {_INDEX_WITHOUT_CUDA}" if version("torch").endswith("+cpu") else ""
+    """That a package is missing, and the line that brings it in."""
     return (
         f"{importer} imports `{name}`, which is not in this environment. If it is a package, bring it in with "
-        f"`{sys.executable} -m pip install {_DISTRIBUTIONS.get(name, name)} {pins}{index}`; if it is your own code, "
-        "put it beside the file."
+        f"`{install_line(name)}`; if it is your own code, put it beside the file."
     )
+
+
+def install_line(name: str) -> str:
+    """The line that brings a package into this environment without changing what is there."""
+    pins = " ".join(f"{package}=={version(package)}" for package in _PINNED)
+    index = f" --extra-index-url {_INDEX_WITHOUT_CUDA}" if version("torch").endswith("+cpu") else ""
+    return f"{sys.executable} -m pip install {_DISTRIBUTIONS.get(name, name)} {pins}{index}"
 
 
 def construct(kind: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
@@ -179,8 +192,7 @@ def construct(kind: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
     except TypeError as error:
         raise PackagingError(
             f"{kind.__name__}{inspect.signature(kind)} cannot be made with --model-args {dict(arguments)}: {error}. "
-            "Where JSON cannot hold an argument, write a subclass that passes it on and wants none itself, and name "
-            "that with --model-class."
+            f"{_SUBCLASS}"
         ) from None
     try:
         return kind(**arguments).eval().float()
@@ -192,7 +204,10 @@ def construct(kind: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
                 f"The constructor of {kind.__name__} wants to download something and cannot: {one_line(error)}. The "
                 "weights come from --weights: switch the download off, as with --model-args '{\"pretrained\": false}'."
             ) from None
-        raise PackagingError(f"{kind.__name__} cannot be made with {dict(arguments)}: {one_line(error)}.") from None
+        way_out = f" {_SUBCLASS}" if arguments else ""
+        raise PackagingError(
+            f"{kind.__name__} cannot be made with {dict(arguments)}: {one_line(error)}.{way_out}"
+        ) from None
 
 
 class _Beside(MetaPathFinder):

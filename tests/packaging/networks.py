@@ -188,6 +188,28 @@ NETWORKS = {
 """,
         (28, 28),
     ),
+    "works_in_place": Written(
+        _CONV
+        + """
+    def forward(self, x):
+        x -= 0.1307
+        x /= 0.3081
+        return self.fc2(self.fc1(self.conv(x).flatten(1)))
+""",
+        (1, 28, 28),
+    ),
+    "branches_in_place": Written(
+        _MLP
+        + """
+    def forward(self, x):
+        x[:, :28] = 0
+        if x.sum() > 0:
+            x.mul_(2).sub_(1)
+        return self.fc2(torch.relu_(self.fc1(x)))
+""",
+        (784,),
+        exported=False,
+    ),
     "counts_with_len": Written(
         _MLP + "\n    def forward(self, x):\n        return self.fc2(torch.relu(self.fc1(x.reshape(len(x), 784))))\n",
         (28, 28),

@@ -62,7 +62,10 @@ def test_file_is_adapted(tmp_path: Path, sample: Sample, shape: tuple[int, ...],
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"batch": 1}, "takes exactly 1 images at a time"),
+        (
+            {"batch": 1},
+            r"exactly 1 images at a time.*`dynamic_axes=\{\"pixels\": \{0: \"batch\"\}\}`.*`dynamic_shapes=",
+        ),
         ({"shape": (PIXELS, 1)}, r"Expected one input of float32 images"),
         ({"opset": 9}, "opset 9: export it with 11 or later"),
     ],
@@ -79,3 +82,15 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     for name, words in (("theirs.onnx", "cannot be used as an ONNX file"), ("none.onnx", "There is no file")):
         with pytest.raises(PackagingError, match=words):
             package(Brought(name="net", network=tmp_path / name), tmp_path / "x" / "archive", lambda _: None)
+
+
+def test_shape_that_the_file_does_not_take_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "theirs.onnx")
+    with pytest.raises(PackagingError, match=r"theirs\.onnx takes \(B, 1, 28, 28\), where --input-shape says 784"):
+        package(Brought(name="net", network=file, shape=(784,)), tmp_path / "x" / "archive", lambda _: None)
+
+
+def test_card_names_the_file_as_it_is_written(tmp_path: Path) -> None:
+    file = write(tmp_path / "theirs.onnx")
+    package(Brought(name="net", network=file), tmp_path / "x" / "archive", lambda _: None)
+    assert "The network theirs.onnx takes (B, 1, 28, 28)" in (tmp_path / "x" / "model_card.md").read_text()

@@ -13,46 +13,10 @@ import torch
 from torch import nn
 from mnist_torchserve.packaging import checkpoint
 from mnist_torchserve.packaging.errors import PackagingError
-from mnist_torchserve.packaging.package import Brought, package
 from mnist_torchserve.packaging.source import Source, missing_package
 from mnist_torchserve.training.idx import DatasetError
+from tests.packaging.linear import LINEAR, Pack, linear
 from tests.support.idx_files import shapes, write_shapes
-
-LINEAR = """
-import torch
-from torch import nn
-
-
-class Net(nn.Module):
-    def __init__(self, classes=10):
-        super().__init__()
-        self.out = nn.Linear(784, classes)
-
-    def forward(self, x):
-        return self.out(x)
-"""
-
-Pack = Callable[..., str]
-
-
-def linear(classes: int = 10) -> dict[str, Any]:
-    return {f"out.{name}": value for name, value in nn.Linear(784, classes).state_dict().items()}
-
-
-@pytest.fixture
-def pack(tmp_path: Path) -> Pack:
-    """Pack a file and weights; return what was said."""
-
-    def pack(source: str = LINEAR, saved: Any = None, class_name: str | None = None, **said: Any) -> str:
-        file, weights = tmp_path / "my_net.py", tmp_path / "model.pth"
-        file.write_text(source)
-        torch.save(linear() if saved is None else saved, weights)
-        heard: list[str] = []
-        brought = Brought(name="net", network=Source.of_file(file, class_name), weights=weights, **said)
-        package(brought, tmp_path / "packed" / "archive", heard.append)
-        return "\n".join(heard)
-
-    return pack
 
 
 @pytest.mark.parametrize(
@@ -65,6 +29,8 @@ def pack(tmp_path: Path) -> Pack:
         ("from sklearn.nowhere import x\n" + LINEAR, r"imports `sklearn`.*pip install scikit-learn"),
         ("def net(: pass", r"my_net cannot be imported: SyntaxError"),
         ("raise SystemExit(0)", r"runs a program when it is imported"),
+        ("open('data/train.pt')\n" + LINEAR, r"FileNotFoundError: .*`if __name__ == \"__main__\":`"),
+        ("import torch\ntorch.ones(2) @ torch.ones(3)\n" + LINEAR, r"RuntimeError: .*`if __name__ == \"__main__\":`"),
         (
             LINEAR + "\n\nclass Other(Net):\n    pass\n",
             r"Expected one nn.Module class in my_net, got Net, Other: .*--model-class",
@@ -122,6 +88,15 @@ def test_code_that_cannot_be_used(pack: Pack, source: str, words: str) -> None:
 def test_weights_that_cannot_be_used(pack: Pack, saved: Any, words: str) -> None:
     with pytest.raises(PackagingError, match=re.compile(words, re.DOTALL)):
         pack(saved=saved)
+
+
+@pytest.mark.parametrize(
+    "body", ["super().__init__(); self.out = nn.Linear(784, options.classes)", "super().__init__(); options()"]
+)
+def test_argument_that_json_cannot_hold_has_a_way_out(pack: Pack, body: str) -> None:
+    taken = LINEAR.replace("classes=10", "options").replace("super().__init__()", body, 1)
+    with pytest.raises(PackagingError, match=r"Net cannot be made .*'dict' object.* a subclass that passes it on"):
+        pack(taken, arguments={"options": {"classes": 10}})
 
 
 def test_what_is_no_file_of_torch_is_not_called_code(tmp_path: Path) -> None:

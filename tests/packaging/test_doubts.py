@@ -1,0 +1,119 @@
+"""What works but is likely wrong is said: pixels of another range, other images, another meaning of the output."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from mnist_torchserve.client import digits
+from mnist_torchserve.packaging.confidence import calibrate
+from mnist_torchserve.packaging.errors import PackagingError
+from tests.packaging.linear import LINEAR, Pack, linear
+from tests.support.idx_files import shapes, write_idx, write_shapes
+
+SAME = r"nearly the same answer to all .* real digits.*--normalize 0 0\.00392157.*--dark-on-light"
+INSIDE = {
+    "divides": "self.out((x / 255 - 0.1307) / 0.3081)\n",
+    "float": "self.out(x.float().div(255.0))\n",
+    "centres": "self.out((x - 127.5) / 127.5)\n",
+}
+
+
+@pytest.fixture(scope="module")
+def reads_digits() -> dict[str, Any]:
+    """A layer that reads the sample of digits."""
+    pixels, labels = digits.sample()
+    images = torch.from_numpy(digits.floats(pixels))
+    return _fitted(images, torch.from_numpy(labels).long(), 10)
+
+
+def _fitted(images: torch.Tensor, labels: torch.Tensor, classes: int) -> dict[str, Any]:
+    torch.manual_seed(0)
+    layer = nn.Linear(784, classes)
+    optimizer = torch.optim.Adam(layer.parameters(), 0.01)
+    for _ in range(200):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(layer(images), labels).backward()  # type: ignore[no-untyped-call]  # torch's
+        optimizer.step()
+    return {f"out.{name}": value for name, value in layer.state_dict().items()}
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_pixels_of_another_range_are_noticed(pack: Pack, reads_digits: dict[str, Any], inside: str) -> None:
+    assert re.search(SAME, pack(LINEAR.replace("self.out(x)\n", INSIDE[inside]), reads_digits))
+
+
+def test_network_that_tells_digits_apart_is_not_doubted(pack: Pack, reads_digits: dict[str, Any]) -> None:
+    assert "nearly the same" not in pack(LINEAR, reads_digits)
+    divides = LINEAR.replace("self.out(x)\n", INSIDE["divides"])
+    assert "nearly the same" not in pack(divides, reads_digits, std=0.00392157)
+
+
+@pytest.fixture(scope="module")
+def reads_shapes() -> dict[str, Any]:
+    images, labels = shapes(300, 1)
+    return _fitted(torch.from_numpy(images).reshape(-1, 784).float() / 255, torch.from_numpy(labels).long(), 3)
+
+
+THREE = LINEAR.replace("classes=10", "classes=3")
+
+
+def test_calibration_of_a_network_that_reads_its_images_is_not_doubted(
+    tmp_path: Path, pack: Pack, reads_shapes: dict[str, Any]
+) -> None:
+    folder = write_shapes(tmp_path / "idx")
+    images, labels = shapes(90, 5)
+    labels[:9] = (labels[:9] + 1) % 3
+    write_idx(folder / "validation-images-idx3-ubyte", images)
+    write_idx(folder / "validation-labels-idx1-ubyte", labels)
+    said = pack(THREE, reads_shapes, validation=folder)
+    assert not re.search("chance|bound|test images|nearly the same", said)
+
+
+def test_calibration_at_chance_is_doubted(tmp_path: Path, pack: Pack, reads_shapes: dict[str, Any]) -> None:
+    heard = pack(THREE, reads_shapes, validation=write_shapes(tmp_path / "idx"), inverted=True, mean=5.0)
+    assert re.search(r"no better than chance\..*--transpose.*--normalize 0 0\.00392157.*--dark-on-light", heard)
+    assert "no better than chance" in (tmp_path / "packed" / "model_card.md").read_text()
+
+
+@pytest.mark.parametrize(("scale", "sure"), [(30.0, True), (0.001, False)])
+def test_temperature_at_its_bound_is_doubted(scale: float, sure: bool) -> None:
+    """Logits that are far too sure, or hardly sure at all, of what is mostly right."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(300) % 3).astype(np.uint8)
+    logits = np.eye(3)[np.where(rng.random(300) < 0.2, (labels + 1) % 3, labels)] * scale
+    powers = np.exp(logits)
+    found = calibrate((powers / powers.sum(1, keepdims=True)).astype(np.float32), labels)
+    assert found["temperature"] == pytest.approx(10 if sure else 0.1)
+    assert any("at its bound" in doubt for doubt in found["doubts"])
+    assert not any("chance" in doubt for doubt in found["doubts"])
+
+
+def test_calibration_on_the_test_images_is_said(tmp_path: Path, pack: Pack, reads_shapes: dict[str, Any]) -> None:
+    said = pack(THREE, reads_shapes, validation=write_shapes(tmp_path / "idx"))
+    assert re.search(r"test images.*validation-images-idx3-ubyte and validation-labels-idx1-ubyte", said)
+
+
+@pytest.mark.parametrize(
+    ("inside", "meaning", "words"),
+    [
+        ("self.out(x)\n", "probabilities", r"--output probabilities.*from -\d.*look like logits: leave --output out"),
+        ("self.out(x)\n", "log-probabilities", r"--output log-probabilities.*look like logits"),
+        ("self.out(x).log_softmax(1)\n", "probabilities", r"--output probabilities.*look like log-probabilities"),
+        ("self.out(x).softmax(1)\n", "log-probabilities", r"look like probabilities"),
+        ("torch.sigmoid(self.out(x))\n", "probabilities", r"--output probabilities.*sigmoids"),
+    ],
+)
+def test_output_that_is_not_what_is_said_is_refused(pack: Pack, inside: str, meaning: str, words: str) -> None:
+    with pytest.raises(PackagingError, match=words):
+        pack(LINEAR.replace("self.out(x)\n", inside), linear(), meaning=meaning)
+
+
+def test_what_may_be_meant_is_taken_as_said(pack: Pack) -> None:
+    softmax = LINEAR.replace("self.out(x)\n", "self.out(x).softmax(1)\n")
+    assert "gives logits of 10 classes, though they sum to 1 as probabilities do" in pack(softmax, meaning="logits")
+    without_last = softmax.replace("softmax(1)\n", "softmax(1)[:, :-1]\n")
+    assert "gives probabilities of 9 classes" in pack(without_last, meaning="probabilities")
