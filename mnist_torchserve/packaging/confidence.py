@@ -80,14 +80,14 @@ def _doubts(accuracy: float, temperature: float, labels: NDArray[np.uint8]) -> l
             f"It reads {accuracy:.2%} of these images rightly, which is no better than chance. Check that they and "
             f"their labels are those it was trained on, perhaps with --transpose; {TRY}."
         )
+        advice = ""
+    elif accuracy == 1:
+        advice = " It reads all of these images rightly: more or harder ones can tell how sure it should be."
+    else:
+        advice = f" Check the labels of these images and --output; {TRY}."
     if temperature in (TEMPERATURES[0], TEMPERATURES[-1]):
         doubts.append(
-            f"The temperature {temperature:.3g} is at its bound, so the confidence is hardly calibrated. "
-            + (
-                "It reads all of these images rightly: more or harder ones can tell how sure it should be."
-                if accuracy == 1
-                else f"Check the labels of these images and --output; {TRY}."
-            )
+            f"The temperature {temperature:.3g} is at its bound, so the confidence is not calibrated.{advice}"
         )
     return doubts
 

@@ -49,7 +49,7 @@ class ForeignOnnx:
             raise PackagingError(
                 f"{path} takes exactly {inputs[0].shape[0]} images at a time, where any number is expected: export it "
                 f'with a batch of any size, by `dynamic_axes={{"{inputs[0].name}": {{0: "batch"}}}}` of '
-                'torch.onnx.export, or by `dynamic_shapes=({0: "batch"},)` with dynamo=True and several images.'
+                'torch.onnx.export, or by `dynamic_shapes=({0: "batch"},)` with dynamo=True.'
             )
         if opset < OLDEST_OPSET:
             raise PackagingError(f"{path} is of ONNX's opset {opset}: export it with {OLDEST_OPSET} or later.")

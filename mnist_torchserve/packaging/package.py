@@ -4,7 +4,7 @@ import json
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,31 +13,21 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from classifier.adapter import Adapter, Interface, Meaning
 from classifier.runtime import Files, OnnxRuntime
-from classifier.types import Pixels, Probabilities
+from classifier.types import Pixels
 from mnist_torchserve.client import digits
 from mnist_torchserve.training import export as onnx_file
-from mnist_torchserve.training import idx
-from mnist_torchserve.training.idx import Split
-from . import checkpoint, confidence, export, model_folder, probe, under_torch
+from . import checkpoint, confidence, export, model_folder, probe, under_torch, validation
 from .confidence import Calibration
 from .errors import PackagingError
 from .foreign_onnx import ForeignOnnx
 from .probe import Findings, Network
 from .source import Source, construct
+from .validation import Answer, Tell
 
 _IMAGES = 32  # of each kind, to try and to compare networks on
-_BATCH = 500  # validation images at a time
-_TEST_IMAGES = (
-    "These are the folder's test images: what is measured on them later looks better than it is. To calibrate on "
-    "others, put them into validation-images-idx3-ubyte and validation-labels-idx1-ubyte."
-)
-
-Tell = Callable[[str], None]
-Answer = Callable[[Pixels], Probabilities]
 
 
 @dataclass(frozen=True)
@@ -200,37 +190,7 @@ def _calibration(brought: Brought, classes: int, answer: Answer, tell: Tell) -> 
         if doubt := confidence.doubt(answer(_images()[:_IMAGES])):
             tell(doubt)
         return None, export.random_images(1)[0]
-    split = idx.read(brought.validation, "validation", transpose=brought.transpose)
-    [split], _ = idx.from_zero([split], classes)
-    found, right = _calibrated(split, answer)
-    if _is_of_test(split.pixels, brought):
-        found["doubts"].append(_TEST_IMAGES)
-    before, after = found["before"], found["after"]
-    tell(
-        f"Calibrated on {found['images']:,} images, of which it reads {found['accuracy']:.2%} rightly: temperature "
-        f"{found['temperature']:.3f}, NLL {before['nll']:.4f} before and {after['nll']:.4f} after, ECE "
-        f"{before['ece']:.2%} before and {after['ece']:.2%} after."
-    )
-    for doubt in found["doubts"]:
-        tell(doubt)
-    return found, right
-
-
-def _is_of_test(pixels: NDArray[np.uint8], brought: Brought) -> bool:
-    """Whether these images are the folder's test images as well."""
-    with suppress(idx.DatasetError):
-        test = idx.read(brought.validation or Path(), "test", transpose=brought.transpose)
-        return np.array_equal(test.pixels, pixels)
-    return False
-
-
-def _calibrated(split: Split, answer: Answer) -> tuple[Calibration, Pixels]:
-    pixels = split.floats()
-    probabilities = np.concatenate([answer(pixels[at : at + _BATCH]) for at in range(0, len(pixels), _BATCH)])
-    right = np.flatnonzero(probabilities.argmax(1) == split.labels)
-    if not len(right):
-        raise PackagingError("The network reads none of the validation images rightly: are they of the same classes?")
-    return confidence.calibrate(probabilities, split.labels), pixels[right[0]]
+    return validation.calibrate(brought.validation, classes, answer, tell, transpose=brought.transpose)
 
 
 def _require_same(network: ForeignOnnx, interface: Interface, answer: Answer) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from mnist_torchserve.packaging import checkpoint
 from mnist_torchserve.packaging.errors import PackagingError
 from mnist_torchserve.packaging.source import Source, missing_package
+from mnist_torchserve.project import ROOT
 from mnist_torchserve.training.idx import DatasetError
 from tests.packaging.linear import LINEAR, Pack, linear
 from tests.support.idx_files import shapes, write_shapes
@@ -97,6 +98,18 @@ def test_argument_that_json_cannot_hold_has_a_way_out(pack: Pack, body: str) -> 
     taken = LINEAR.replace("classes=10", "options").replace("super().__init__()", body, 1)
     with pytest.raises(PackagingError, match=r"Net cannot be made .*'dict' object.* a subclass that passes it on"):
         pack(taken, arguments={"options": {"classes": 10}})
+
+
+def test_class_of_the_page_hands_an_object_on(pack: Pack) -> None:
+    config = "from dataclasses import dataclass\n\n\n@dataclass\nclass Config:\n    hidden: int\n"
+    net = LINEAR.replace("classes=10", "config").replace("784, classes", "784, 2 * config.hidden")
+    page = (ROOT / "docs" / "your_model.md").read_text()
+    [subclass] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    saved = linear(128)
+    said = pack(
+        config + net.replace("self.out(x)\n", "self.out(x)[:, :10]\n\n\n") + subclass, saved, class_name="Served"
+    )
+    assert "Served takes (B, 784), gives logits of 10 classes" in said
 
 
 def test_what_is_no_file_of_torch_is_not_called_code(tmp_path: Path) -> None:
