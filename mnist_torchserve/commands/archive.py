@@ -96,13 +96,16 @@ def pack(options: argparse.Namespace, archive: Archive) -> None:
 
 
 def _refuse_ignored(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    def is_given(option: str) -> bool:
-        name = option.removeprefix("--").replace("-", "_")
-        return bool(getattr(options, name) != parser.get_default(name))
-
+    left_out = argparse.Namespace(**dict.fromkeys(vars(options), None))
+    given = {name for name, value in vars(parser.parse_args(namespace=left_out)).items() if value is not None}
     for option, needed in _NEEDS.items():
-        if is_given(option) and not any(map(is_given, needed)):
-            parser.error(f"{option} needs {' or '.join([', '.join(needed[:-1])] * (len(needed) > 1) + [needed[-1]])}")
+        if _attribute(option) in given and not given & set(map(_attribute, needed)):
+            *others, last = needed
+            parser.error(f"{option} needs {', '.join(others)}{' or ' if others else ''}{last}")
+
+
+def _attribute(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
 
 
 def _normalization(mean: float, std: float) -> tuple[float, float]:

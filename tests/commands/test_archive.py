@@ -29,6 +29,7 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *o
         ("--name n --model-file x.py --weights w --transpose", "--transpose needs --calibrate"),
         ("--name n --dark-on-light", "--dark-on-light needs --model-file, --model or --onnx"),
         ("--name n --normalize 0.1 0.3", "--normalize needs --model-file, --model or --onnx"),
+        ("--name n --pictures plain", "--pictures needs --model-file, --model or --onnx"),
         ("--name n --pictures mnist", "--pictures needs --model-file, --model or --onnx"),
         ("--calibrate folder", "--calibrate needs --model-file, --model or --onnx"),
         ("--weights w.pth", "--weights needs --model-file or --model"),
