@@ -23,14 +23,15 @@ from tests.support.gateway_client import assert_refused
 from tests.support.grpc_client import GrpcClient
 from tests.support.workers import stuck
 
-LETTERS = "has_arguments"  # of 26 classes, which have names
-MODELS = {"mnist": None, LETTERS: NETWORKS[LETTERS].said["labels"]}
+NETWORK = "has_arguments"  # of 26 classes, which have names
+LETTERS = "letters-" * 8  # 64 characters, as many as a name may have
+MODELS = {"mnist": None, LETTERS: NETWORKS[NETWORK].said["labels"]}
 
 
 @pytest.fixture(scope="module")
 def server(make_server: MakeServer, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
     folder = tmp_path_factory.mktemp("models")
-    brought, _ = networks.write(LETTERS, folder / LETTERS)
+    brought, _ = networks.write(NETWORK, folder / NETWORK)
     other = Archive(folder / f"{LETTERS}.mar", folder / "contents")
     package(brought, other.contents, lambda _: None)
     other.build()

@@ -28,9 +28,10 @@ from tests.support.workers import stuck
 TEMPLATE = ROOT / "deploy" / "gateway" / "envoy.yaml"
 
 
-def test_configuration_is_valid_and_uses_nothing_unsettled() -> None:
+@pytest.mark.parametrize("model", ["mnist", "x" * 64])
+def test_configuration_is_valid_and_uses_nothing_unsettled(model: str) -> None:
     envoy = Path(sys.executable).with_name("envoy")
-    by_hand = TEMPLATE.read_text().replace("MODEL", "mnist")
+    by_hand = TEMPLATE.read_text().replace("MODEL", model)
     warnings = programs.assert_content(envoy, "--mode", "validate", "--log-level", "warning", "--config-yaml", by_hand)
     assert warnings == "", "Envoy warns of features that are work in progress"
 
