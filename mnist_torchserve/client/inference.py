@@ -2,15 +2,17 @@
 
 import os
 import re
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import numpy as np
 import requests
-from classifier.types import Pixels, Refusal
+from classifier.types import PIXELS, Pixels, Refusal
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
-from mnist_torchserve.service import Archive, TorchServe
+from mnist_torchserve.service import TorchServe
 
 TIMEOUT = 10  # s
 
@@ -37,20 +39,16 @@ class Client:
     """
 
     def __init__(self, url: str | None = None) -> None:
-        self.pictures: Literal["mnist", "plain"] = "mnist"  # how pictures are read for its model, as far as known here
         if url is not None:
             self._session = requests.Session()
             self.route = url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + "/predict"
         else:
-            server = TorchServe()
-            gateway = Gateway(server)
+            server = TorchServe.found()
+            gateway = Gateway(server or TorchServe())
             here = gateway if gateway.process() else server
-            if here.process() is None:
+            if here is None:
                 raise ServiceError("No service runs here: start it with scripts/serve, or name another with --url.")
             self._session, self.route = here.session(), here.predict_url
-            archive = Archive.named(server.models[0])
-            if archive.path.is_file():
-                self.pictures = archive.pictures()
         if key := os.environ.get("API_KEY"):
             self._session.headers["x-api-key"] = key
 
@@ -60,24 +58,38 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def ask(self, image: Pixels | Refusal) -> dict[str, Any]:
-        """Return `{"prediction", "confidence", "probabilities"}`, or `{"code", "message"}`.
+    @cached_property
+    def pictures(self) -> Literal["mnist", "plain"]:
+        """How pictures are read for its model, as a first answer tells."""
+        try:
+            told = self._post(np.zeros(PIXELS, np.float32)).json()
+            return "plain" if told["model"]["pictures"] == "plain" else "mnist"
+        except (requests.RequestException, ValueError, LookupError, TypeError):
+            return "mnist"
 
-        An image that could not be read is not sent. Some services return no probabilities.
+    def ask(self, image: Pixels | Refusal) -> dict[str, Any]:
+        """Return `{"prediction", "confidence", "label", "probabilities", "labels"}`, or `{"code", "message"}`.
+
+        An image that could not be read is not sent. Some services return no probabilities, and some classes no names.
 
         Raises:
             requests.RequestException: there is no answer.
         """
         if isinstance(image, Refusal):
             return {"code": int(image.status), "message": str(image)}
-        # TorchServe itself reads a query only at this route.
-        route = re.sub(r"/predictions/([^/]+)$", r"/models/\1/invoke", self.route)
-        response = self._session.post(route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT)
+        response = self._post(image)
         if response.ok and (answer := Answer.parse(response.content)):
             told = response.json()
-            return answer._asdict() | {name: told[name] for name in ("label", "probabilities") if name in told}
+            return answer._asdict() | {
+                name: told[name] for name in ("label", "probabilities", "labels") if name in told
+            }
         try:
             message = str(response.json()["message"])
         except (ValueError, LookupError, TypeError):
             message = response.text.strip()[:200] or "no reason given"
         return {"code": response.status_code, "message": message}
+
+    def _post(self, image: Pixels) -> requests.Response:
+        # TorchServe itself reads a query only at this route.
+        route = re.sub(r"/predictions/([^/]+)$", r"/models/\1/invoke", self.route)
+        return self._session.post(route, json={"data": image.tolist()}, params={"details": "true"}, timeout=TIMEOUT)

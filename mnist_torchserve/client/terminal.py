@@ -1,5 +1,6 @@
 """Shows images next to a service's answers in a terminal: two pixels in a character if it has colours."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -8,8 +9,9 @@ from rich.text import Text
 from classifier.types import SIDE, Pixels, Refusal
 from . import digits
 
-BESIDE = 40  # columns that an answer needs next to its image
-UNSURE = 0.5  # below this confidence there may be no digit
+BESIDE = 50  # columns that an answer needs next to its image
+UNSURE = 0.5  # below this confidence there may be nothing that the model knows
+NAME = 20  # characters of a class's name in a line of its own, at most
 
 
 class Terminal:
@@ -23,11 +25,12 @@ class Terminal:
         """Print one image next to its answer, `{"prediction", "confidence"}` or `{"code", "message"}`."""
         said = Text(name, style="bold")
         if "prediction" in answer:
-            lines = f"\n\nprediction  {answer['prediction']}\nconfidence  {answer['confidence']:.4f}"
+            named = f" ({_printable(answer['label'])})" if "label" in answer else ""
+            lines = f"\n\nprediction  {answer['prediction']}{named}\nconfidence  {answer['confidence']:.4f}"
             said.append(lines, style="not bold")
-            said.append(_bars(answer.get("probabilities", [])), style="not bold")
+            said.append(_bars(answer.get("probabilities", []), answer.get("labels", [])), style="not bold")
             if answer["confidence"] < UNSURE:
-                said.append("\n\nThis may be no digit, or one that is hard to read.", style="not bold yellow")
+                said.append("\n\nThis may be none of the classes, or hard to read.", style="not bold yellow")
         else:
             said.append(f"\n\n{answer['code']}  {answer['message']}", style="not bold red")
         drawing = Text() if isinstance(image, Refusal) else self._draw(image)
@@ -40,10 +43,18 @@ class Terminal:
         self._console.print(grid, "")
 
 
-def _bars(probabilities: list[float]) -> str:
-    """Draw a line for each digit with a probability of at least a hundredth, likeliest first."""
-    likely = sorted(((each, digit) for digit, each in enumerate(probabilities) if each >= 0.01), reverse=True)
-    return "".join(f"\n{digit} {'█' * max(1, round(20 * each)):20} {each:.2f}" for each, digit in likely)
+def _bars(probabilities: Sequence[float], labels: Sequence[str]) -> str:
+    """Draw a line for each class with a probability of at least a hundredth, likeliest first, with its name if any."""
+    likely = sorted(((each, number) for number, each in enumerate(probabilities) if each >= 0.01), reverse=True)
+    names = [_printable(labels[number])[:NAME] if number < len(labels) else str(number) for _, number in likely]
+    width = max(map(len, names), default=0)
+    bars = ["█" * max(1, round(20 * each)) for each, _ in likely]
+    lines = zip(names, bars, likely, strict=True)
+    return "".join(f"\n{name:{width}} {bar:20} {each:.2f}" for name, bar, (each, _) in lines)
+
+
+def _printable(name: object) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in str(name))
 
 
 def _half_blocks(image: Pixels) -> Text:

@@ -15,6 +15,7 @@ from typing import Any
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.service import Archive
 from . import command_line, labels, tell
+from .serve import commands_to_serve
 
 _SHAPES = {"784": (784,), "28x28": (28, 28), "1x28x28": (1, 28, 28)}
 _MEANINGS = ("logits", "log-probabilities", "probabilities")
@@ -52,7 +53,7 @@ def main() -> None:
         sys.exit(str(error))
     tell(f"Built {archive.path}, {archive.path.stat().st_size / 2**10:.0f} KiB")
     if options.name:
-        tell(f"Serve it:\n  scripts/serve --model {archive.name}")
+        tell("\n  ".join(["Serve it:", *commands_to_serve(archive.name)]))
 
 
 def pack(options: argparse.Namespace, archive: Archive) -> None:

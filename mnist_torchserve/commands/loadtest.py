@@ -83,7 +83,7 @@ def parse() -> argparse.Namespace:
         type=Path,
         default=history.FILE,
         metavar="FILE",
-        help="where runs with a verdict are recorded (default: docs/load_testing/history.jsonl)",
+        help="where runs with a verdict are recorded (default: results/history.jsonl)",
     )
     return parser.parse_args()
 
@@ -137,7 +137,7 @@ def run_and_judge(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
 
 def find_target(arguments: argparse.Namespace) -> LoadTarget:
     """The service to load; it must answer, with any status."""
-    ours = TorchServe()
+    ours = TorchServe.found() or TorchServe()
     host = (arguments.host or os.environ.get("API_BASE_URL") or ours.inference_url).rstrip("/")
     management = arguments.management_url or os.environ.get("API_MANAGEMENT_URL")
     if host == ours.inference_url:
@@ -149,7 +149,7 @@ def find_target(arguments: argparse.Namespace) -> LoadTarget:
         raise BadUseError("--compare needs TorchServe's own routes. Give its address with --host.")
     routes = "torchserve" if arguments.compare else arguments.routes
     process = ours.process() if is_ours(host, ours) else None
-    if process is not None:
+    if process is not None or host == ours.inference_url:
         os.environ.setdefault("API_MODEL", ours.models[0])  # Locust's processes ask it
     return LoadTarget(host, management, routes, process)
 
@@ -228,9 +228,11 @@ def show_trend(arguments: argparse.Namespace, wanted: Objectives) -> Verdict:
     flagged = {key: not all(finding.met for finding in group) for key, group in findings.items()}
     picture = arguments.history.with_name(TREND)
     charts.trend(entries, flagged, picture)
-    for (profile, machine), group in findings.items():
-        runs = len(history.comparable(entries)[profile, machine])
-        print(f"{profile} on {machine}: {runs} run{'s' * (runs > 1)}" + ("" if group else ", too few to judge"))
+    for (profile, machine, model), group in findings.items():
+        runs = len(history.comparable(entries)[profile, machine, model])
+        print(
+            f"{profile} of {model} on {machine}: {runs} run{'s' * (runs > 1)}" + ("" if group else ", too few to judge")
+        )
         print(*group, sep="\n", end="\n" if group else "")
     regressed = any(flagged.values())
     print(f"{'FAIL: a regression' if regressed else 'PASS: no regression'}; the chart is {picture}")

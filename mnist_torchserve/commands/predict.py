@@ -1,4 +1,4 @@
-"""Ask a service which digits are in files: PNG, JPEG, WebP, .npy, or JSON as the service takes it; - is standard input.
+"""Ask a service what is in images: PNG, JPEG, WebP, .npy, or JSON as the service takes it; - is standard input.
 
 The command reads a file as the service would, and sends its 784 numbers. So it shows what the model saw.
 It first makes a photograph smaller if it has more pixels than the service reads.

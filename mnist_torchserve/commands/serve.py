@@ -45,6 +45,7 @@ def main() -> None:
             Archive.named(model)
         services = local_services(arguments.gateway, list(dict.fromkeys(arguments.model)))
         if isinstance(services[0], TorchServe):
+            require_served(services[0])
             for model in services[0].models:
                 Archive.named(model).build_if_outdated()
         serve(services, arguments.detach)
@@ -69,6 +70,28 @@ def local_services(with_gateway: bool, models: Sequence[str] = ()) -> list[Servi
     return [gateway] if gateway.settings.nodes else [server, gateway]
 
 
+def require_served(server: TorchServe) -> None:
+    """Raise ServiceError if TorchServe runs already, without one of the models that it shall serve."""
+    served = TorchServe().models
+    if server.process() is not None and (lacking := [model for model in server.models if model not in served]):
+        raise ServiceError(
+            f"TorchServe runs already, and serves {', '.join(served)}, not {', '.join(lacking)}: "
+            "stop it with scripts/stop, then start it with a --model for each."
+        )
+
+
+def commands_to_serve(model: str) -> list[str]:
+    """Return the commands that serve a new archive of a model, and what is served already."""
+    server = TorchServe()
+    if server.process() is None:
+        return [f"scripts/serve --model {model}"]
+    has_gateway = Gateway(server).process() is not None
+    if has_gateway and model in server.models:
+        return ["scripts/update"]
+    models = "".join(f" --model {each}" for each in dict.fromkeys([*server.models, model]))
+    return ["scripts/stop", f"scripts/serve{models}{' --gateway' if has_gateway else ''}"]
+
+
 def serve(services: Sequence[Service], detach: bool) -> None:
     """Start services in turn. The end of this process stops them, except with `detach` once they are ready."""
     with ExitStack() as started:
@@ -76,6 +99,11 @@ def serve(services: Sequence[Service], detach: bool) -> None:
             if service.process() is not None and service is not services[-1]:
                 tell(f"{service.name} runs already")
                 continue
+            if len(services) > 1 and service.process() is not None:
+                raise ServiceError(
+                    f"Already running: {service.name} and what is behind it. scripts/update replaces a model by its new "
+                    "archive, scripts/stop ends them."
+                )
             began = time.monotonic()
             tell(f"Starting {service.name}")
             service.start()

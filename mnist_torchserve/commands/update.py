@@ -11,6 +11,7 @@ from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway, Node
 from mnist_torchserve.service import Archive, TorchServe
 from . import command_line, tell
+from .serve import commands_to_serve
 
 
 def main() -> None:
@@ -28,6 +29,11 @@ def update(server: TorchServe) -> None:
     gateway, second = Gateway(server), server.standby()
     if gateway.settings.nodes:
         raise ServiceError("The nodes are elsewhere: take them out of settings.toml, restart and put back in turn.")
+    if gateway.process() is None and server.process() is not None:
+        commands = " and ".join(f"`{command}`" for command in commands_to_serve(server.models[0]))
+        raise ServiceError(
+            f"Only behind the gateway can a model be replaced while it is served: use {commands} instead."
+        )
     if gateway.process() is None or (server.process() or second.process()) is None:
         raise ServiceError("There is nothing to update: start the service with scripts/serve --gateway.")
     for model in server.models:

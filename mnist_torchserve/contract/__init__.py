@@ -8,10 +8,10 @@ from .answers import Answer
 from .authorities import trust_alike
 from .bad_inputs import BAD_INPUTS, MAX_BODY, BadInput
 from .deployment import TIMEOUT, Deployment, on_next_port
-from .model import model, reads_digits
+from .model import MNIST, model, reads_digits
 from .sample import CLASSES, PIXELS, blank, sample
 
-__all__ = ["BAD_INPUTS", "CLASSES", "MAX_BODY", "PIXELS", "TIMEOUT"]
+__all__ = ["BAD_INPUTS", "CLASSES", "MAX_BODY", "MNIST", "PIXELS", "TIMEOUT"]
 __all__ += [
     "Answer",
     "BadInput",

@@ -62,8 +62,8 @@ def climb(run: Record, title: str, file: Path) -> None:
         figure.suptitle(f"{title}\n{told}")
 
 
-def trend(entries: Sequence[history.Entry], flagged: Mapping[tuple[str, str], bool], file: Path) -> None:
-    """Mean latency and throughput of all runs, with a row for each profile and machine."""
+def trend(entries: Sequence[history.Entry], flagged: Mapping[history.Kind, bool], file: Path) -> None:
+    """Mean latency and throughput of all runs, with a row for each profile, machine and model."""
     groups = history.comparable(entries)
     with _saved(file, 2.6 * len(groups) + 0.4) as figure:
         rows = figure.subplots(len(groups), 2, squeeze=False)
@@ -78,7 +78,7 @@ def trend(entries: Sequence[history.Entry], flagged: Mapping[tuple[str, str], bo
                 if not known:
                     axis.set_axis_off()
                     continue
-                axis.set(title=f"{key[0]}, {key[1]}", ylabel=unit)
+                axis.set(title=", ".join(key), ylabel=unit)
                 axis.title.set_size("small")
                 axis.set_xticks(range(len(labels)), labels, fontsize="xx-small")
                 axis.plot(*zip(*known, strict=True), "o-", color=colour)

@@ -6,14 +6,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mnist_torchserve import machine
+from mnist_torchserve import contract, machine
 from mnist_torchserve.project import ROOT, git
 from .objectives import Trend
 from .verdict import PREDICT, Finding, Verdict, at_least, at_most
 
-FILE = ROOT / "docs" / "load_testing" / "history.jsonl"
+FILE = ROOT / "results" / "history.jsonl"
 
 Entry = Mapping[str, Any]
+Kind = tuple[str, str, str]  # profile, machine and model
 
 
 class HistoryError(Exception):
@@ -38,6 +39,7 @@ def entry(profile: str, date: str, run: Mapping[str, Any], verdict: Verdict, bas
         "commit": _commit(),
         "machine": machine.description(),
         "profile": profile,
+        "model": contract.model(),
         "verdict": str(verdict),
         "figures": figures,
         "baseline_ratio": baseline,
@@ -70,11 +72,11 @@ def read(file: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def comparable(entries: Sequence[Entry]) -> dict[tuple[str, str], list[Entry]]:
-    """Runs that can be compared: those of the same profile and machine."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
+def comparable(entries: Sequence[Entry]) -> dict[Kind, list[Entry]]:
+    """Runs that can be compared: those of the same profile, machine and model."""
+    groups: dict[Kind, list[Entry]] = {}
     for each in entries:
-        groups.setdefault((each["profile"], each["machine"]), []).append(each)
+        groups.setdefault((each["profile"], each["machine"], each.get("model", contract.MNIST)), []).append(each)
     return groups
 
 

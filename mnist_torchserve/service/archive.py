@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import yaml
 from mnist_torchserve.daemon import ServiceError
@@ -127,12 +127,6 @@ class Archive:
         with zipfile.ZipFile(self.path) as built:
             example: dict[str, Any] = json.loads(built.read("golden_example.json"))
         return example
-
-    def pictures(self) -> Literal["mnist", "plain"]:
-        """Return how pictures are read for the archive's model."""
-        with zipfile.ZipFile(self.path) as built:
-            settings = yaml.safe_load(built.read("model-config.yaml"))
-        return "mnist" if settings.get("handler", {}).get("pictures") == "mnist" else "plain"
 
     def copy(self, folder: Path, changes: Mapping[str, Change]) -> None:
         """Write a copy of the archive into `folder`, with some of its files changed.

@@ -45,5 +45,14 @@ def check(management_url: str, model: str) -> dict[str, Any]:
         if answer.status_code == 200:
             state: dict[str, Any] = answer.json()[0]
             return state
-        problem = f"{answer.status_code} {' '.join(answer.text.split())} at {url}"
+        problem = f"{answer.status_code} {_reason(answer)} at {url}"
     raise UnhealthyError(problem)
+
+
+def _reason(answer: requests.Response) -> str:
+    """Return TorchServe's own sentence, or all that was said, on one line."""
+    try:
+        said = str(answer.json()["message"])
+    except (ValueError, LookupError, TypeError):
+        said = answer.text
+    return " ".join(said.split()).rstrip(".")

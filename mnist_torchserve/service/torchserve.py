@@ -70,6 +70,26 @@ class TorchServe(Daemon):
         grpc = {f"grpc_{api}_address": "127.0.0.1" for api in ("inference", "management")}
         return cls(properties.write_on_free_ports(home, {**usual, **grpc, **changes}), home, model_store)
 
+    @classmethod
+    def found(cls) -> Self | None:
+        """Return the one that runs at the addresses in config.properties, whoever started it; None if none does.
+
+        What was started by hand says itself which models it serves. Those of config.properties come first.
+
+        Raises:
+            ServiceError: the settings cannot be read.
+        """
+        server = cls()
+        if server.process() is not None:
+            return server
+        try:
+            answer = requests.get(f"{server.management_url}/models", timeout=health.TIMEOUT)
+            loaded = [str(model["modelName"]) for model in answer.json()["models"]]
+        except (requests.RequestException, ValueError, LookupError, TypeError):
+            return None
+        usual = [model for model in server.models if model in loaded]
+        return cls(models=list(dict.fromkeys([*usual, *loaded])))
+
     @cached_property
     def _listeners(self) -> dict[str, Address]:
         return properties.addresses(properties.read_properties(self._config), self._config)

@@ -28,7 +28,7 @@ class Observation:
         Raises:
             ServiceError: the gateway's settings are not valid.
         """
-        server = TorchServe()
+        server = TorchServe.found() or TorchServe()
         return cls.of(server, Gateway(server))
 
     @classmethod

@@ -87,7 +87,12 @@ def test_real_service_passes_with_good_and_bad_input(deployment: Deployment, tmp
     names = {path.name for path in results(tmp_path).iterdir()}
     assert {"locust_stats.csv", "report.html", "result.json", "over_time.png"} <= names
     [line] = history.read(tmp_path / "history.jsonl")
-    assert (line["profile"], line["verdict"]) == ("short", "PASS")
+    assert (line["profile"], line["model"], line["verdict"]) == ("short", "mnist", "PASS")
+
+
+def test_runs_are_recorded_where_git_does_not_look() -> None:
+    [folder, _] = history.FILE.relative_to(ROOT).parts
+    assert f"{folder}/" in (ROOT / ".gitignore").read_text().splitlines(), "or every run would make the checkout dirty"
 
 
 def test_objectives_that_are_not_met_fail(service_stub: Stub, tmp_path: Path) -> None:
@@ -294,14 +299,16 @@ def test_wrong_objectives_are_refused(tmp_path: Path, endpoint: str, said: str) 
         objectives.load(file)
 
 
-def test_trend_judges_each_machine_by_itself_and_draws(tmp_path: Path) -> None:
+def test_trend_judges_each_machine_and_model_by_itself_and_draws(tmp_path: Path) -> None:
     file = tmp_path / "history.jsonl"
     elsewhere = [made_run(50, machine="a slower one") for _ in range(5)]
-    for line in [*STEADY, *elsewhere]:
+    others = [made_run(1, model="awesome") for _ in range(5)]
+    for line in [*STEADY, *elsewhere, *others]:
         history.append(file, line)
     output = loadtest(tmp_path, "--trend", code=0)
+    assert "seed of awesome on a machine: 5 runs" in output
     assert "PASS: no regression" in output
-    history.append(file, made_run(9))
+    history.append(file, made_run(9, model="mnist"))
     output = loadtest(tmp_path, "--trend", code=1)
     assert "FAIL  seed: mean ÷ median of 5" in output
     assert (tmp_path / "trend.png").read_bytes().startswith(b"\x89PNG")
