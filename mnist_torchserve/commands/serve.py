@@ -101,8 +101,8 @@ def serve(services: Sequence[Service], detach: bool) -> None:
                 continue
             if len(services) > 1 and service.process() is not None:
                 raise ServiceError(
-                    f"Already running: {service.name} and what is behind it. scripts/update replaces a model by its new "
-                    "archive, scripts/stop ends them."
+                    f"Already running: {service.name} and what is behind it. scripts/update replaces a model by its "
+                    "new archive, scripts/stop ends them."
                 )
             began = time.monotonic()
             tell(f"Starting {service.name}")

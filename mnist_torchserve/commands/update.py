@@ -31,9 +31,7 @@ def update(server: TorchServe) -> None:
         raise ServiceError("The nodes are elsewhere: take them out of settings.toml, restart and put back in turn.")
     if gateway.process() is None and server.process() is not None:
         commands = " and ".join(f"`{command}`" for command in commands_to_serve(server.models[0]))
-        raise ServiceError(
-            f"Only behind the gateway can a model be replaced while it is served: use {commands} instead."
-        )
+        raise ServiceError(f"Only behind the gateway can a model be replaced while it runs: use {commands} instead.")
     if gateway.process() is None or (server.process() or second.process()) is None:
         raise ServiceError("There is nothing to update: start the service with scripts/serve --gateway.")
     for model in server.models:
