@@ -63,6 +63,14 @@ def test_nothing_else_is_reachable(gateway: Gateway, method: str, path: str) -> 
     assert_error(*ask(gateway, method, path), 404, kserve=path.startswith(("/v1/", "/v2/")) or path in ("/v1", "/v2"))
 
 
+@pytest.mark.parametrize("target", ["CONNECT example.org:80", "OPTIONS *"])
+def test_request_for_no_path_is_told_which_there_are(gateway: Gateway, target: str) -> None:
+    said = f"{target} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n"
+    status, _, body = parse(talk(gateway, said.encode()))
+    assert status == 404
+    assert json.loads(body)["message"].startswith("Expected one of `GET /`, `GET /health`, `POST /predict`, ")
+
+
 def test_encoded_slash_is_no_way_around(gateway: Gateway) -> None:
     raw = talk(gateway, b"GET /predict%2f..%2fmodels HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert_error(*parse(raw), 400)
