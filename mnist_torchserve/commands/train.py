@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.packaging import own_data
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import Archive
@@ -24,13 +25,13 @@ def main() -> int:
     parser = command_line("train", __doc__)
     _add_arguments(parser)
     options = parser.parse_args()
-    if options.name and not options.idx:
+    if options.name is not None and options.idx is None:
         parser.error("expected --idx, the folder of the images, with --name")
     try:
-        if options.name:
+        if options.name is not None:
             return train_on_own_data(options)
         images = dataset.load(options.idx)
-    except dataset.DatasetError as error:
+    except (dataset.DatasetError, ServiceError) as error:
         print(f"scripts/train: {error}", file=sys.stderr)
         return 1
     return train_on_mnist(options, images)
@@ -60,7 +61,10 @@ def train_on_own_data(options: argparse.Namespace) -> int:
     archive = Archive.named(options.name)
     if archive.is_ours:
         raise dataset.DatasetError(f"{archive.name} is the name of this project's own model: choose another.")
-    images = dataset.of_idx(options.name, options.idx, options.labels, transpose=options.transpose)
+    file, names = options.labels  # None and no names without a file
+    images = dataset.of_idx(options.name, options.idx, names, labels_file=file, transpose=options.transpose)
+    for remark in own_data.absent(images):
+        print(f"Note: {remark}.", flush=True)
     configuration = own_data.configuration(
         images, options.epochs, options.augmentation, options.outliers, either_polarity=options.either_polarity
     )
@@ -68,9 +72,11 @@ def train_on_own_data(options: argparse.Namespace) -> int:
     if trained is None:
         return 130
     outcomes, now = trained
-    told = own_data.publish(outcomes, now, images, archive.contents, options.labels, options.pictures)
+    told = own_data.publish(outcomes, now, images, archive.contents, names, options.pictures)
     figures = told["metrics"]
     print(f"Seed {told['seed']}: {figures['accuracy']:.2%} of the test images right, ECE {figures['ece']:.2%}.")
+    for remark in told["remarks"]:
+        print(f"Note: {remark}.")
     print(f"Wrote {archive.contents} and model_card.md beside it. Build its archive:")
     print(f"  scripts/archive --name {options.name}")
     return 0
@@ -81,8 +87,10 @@ def train(
 ) -> tuple[list[campaign.TrainedSeed], dict[str, Any]] | None:
     """Train all seeds and report progress. Return None after an interruption."""
     now = provenance.begin(work / "story.json", configuration, images)
+    seeds = list(dict.fromkeys(seeds))
     listed = ", ".join(map(str, seeds))
-    print(f"Training seeds {listed} on {len(images.train.labels):,} images, a thread each, on {now['machine']}.")
+    plural = "s" * (len(seeds) != 1)
+    print(f"Training seed{plural} {listed} on {len(images.train.labels):,} images, a thread each, on {now['machine']}.")
     print("Drawing what is none of the classes takes up to a minute.", flush=True)
     try:
         return campaign.run(seeds, configuration, images, work, now), now
@@ -92,7 +100,7 @@ def train(
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="default: 1 2 3")
+    parser.add_argument("--seeds", type=_seed, nargs="+", default=[1, 2, 3], metavar="N", help="default: 1 2 3")
     parser.add_argument("--epochs", type=_positive, default=Configuration().epochs, help="default: %(default)s")
     parser.add_argument("--idx", type=Path, metavar="FOLDER", help="read four IDX files there, download nothing")
     parser.add_argument(
@@ -100,7 +108,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     own = parser.add_argument_group("images of your own")
     own.add_argument("--name", help="of the model that is trained on --idx; without it they must be MNIST's")
-    own.add_argument("--labels", type=labels, default=[], metavar="FILE", help="names of the classes, a line for each")
+    own.add_argument(
+        "--labels", type=_labels, default=(None, []), metavar="FILE", help="names of the classes, a line for each"
+    )
     own.add_argument("--transpose", action="store_true", help="exchange rows and columns, as EMNIST's files need it")
     own.add_argument(
         "--augmentation",
@@ -121,6 +131,16 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument(
         "--pictures", choices=("plain", "mnist"), default="plain", help="how PNG and JPEG become 28×28; default: plain"
     )
+
+
+def _labels(name: str) -> tuple[Path, list[str]]:
+    return Path(name), labels(name)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to {2**32 - 1}, got {text!r}")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from classifier import runtime
 from classifier.runtime import OnnxRuntime
 from mnist_torchserve.client import weights
-from mnist_torchserve.training import campaign, data_card, pictures
+from mnist_torchserve.training import calibration, campaign, data_card, pictures
 from mnist_torchserve.training.augmentation import Ranges
 from mnist_torchserve.training.campaign import TrainedSeed
 from mnist_torchserve.training.dataset import Dataset, DatasetError
 from mnist_torchserve.training.fit import Configuration
 from . import model_folder
 
+_SHOWN = 5  # names of classes
 AUGMENTATIONS = {
     "digits": Configuration().ranges,
     "light": Ranges(rotation=8, scale=0.1, shear=0.05, shift=2),
@@ -40,6 +42,16 @@ def configuration(
     )
 
 
+def absent(images: Dataset) -> list[str]:
+    """Say in half sentences which classes are missing where they are needed."""
+    return [
+        f"no image {use} shows class {' or '.join(names[:_SHOWN])}"
+        + f", nor {len(names) - _SHOWN} others" * (len(names) > _SHOWN)
+        for use, split in (("to learn from", images.train), ("to test with", images.test))
+        if (names := images.absent(split))
+    ]
+
+
 def publish(
     outcomes: Sequence[TrainedSeed],
     story: dict[str, Any],
@@ -54,16 +66,20 @@ def publish(
         DatasetError: the network reads none of the validation images rightly.
     """
     chosen = campaign.choose(outcomes)
+    validation = images.validation.floats()
+    probabilities = weights.probabilities(OnnxRuntime(runtime.find(chosen.folder).onnx), validation)
+    right = np.flatnonzero(probabilities.argmax(1) == images.validation.labels)
+    if not len(right):
+        raise DatasetError("The network reads none of the validation images rightly: train for more --epochs.")
     drawn = folder.parent / "model_card"
     for each in (folder, drawn):
         shutil.rmtree(each, ignore_errors=True)
         each.mkdir(parents=True)
-    told = campaign.publish(chosen, outcomes, story, folder)
-    validation = images.validation.floats()
-    probabilities = weights.probabilities(OnnxRuntime(folder / f"{images.name}.onnx"), validation)
-    right = np.flatnonzero(probabilities.argmax(1) == images.validation.labels)
-    if not len(right):
-        raise DatasetError("The network reads none of the validation images rightly: train for more --epochs.")
+    surely = probabilities.max(1) >= 1 - probabilities.sum(1)  # more than "none of these"
+    all_right = len(right) == len(validation) and bool(surely.all())
+    figures = chosen.figures
+    doubts = calibration.doubts(figures["temperature"], figures["ece"], len(images.test.labels), all_right=all_right)
+    told = campaign.publish(chosen, outcomes, {**story, "remarks": [*doubts, *absent(images)]}, folder)
     model_folder.write_settings(folder, images.name, read_pictures, on_cpu=True)
     model_folder.write_labels(folder, labels)
     model_folder.write_golden(folder, validation[right[0]], probabilities[right[0]])

@@ -7,13 +7,48 @@ import torch
 from torch import Tensor, nn
 from classifier.network import DigitNetwork
 
-TEMPERATURES = np.geomspace(0.5, 2, 401)
+_USUAL = np.geomspace(0.5, 2, 401)
+MOST_ECE = 0.05  # after calibration
+TEMPERATURES = np.concatenate([np.geomspace(0.01, 0.5, 120)[:-1], _USUAL, np.geomspace(2, 100, 120)[1:]])
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:
-    """Return the temperature that gives the `labels` (N,) of digits the highest likelihood under `logits` (N, 11)."""
-    losses = [nn.functional.cross_entropy(logits.double() / t, labels).item() for t in TEMPERATURES]
-    return float(TEMPERATURES[int(np.argmin(losses))])
+    """Return the temperature that gives the `labels` (N,) the highest likelihood under `logits` (N, K + 1).
+
+    If all N labels are right, the likelihood grows without end as the temperature falls. Then the mean confidence may
+    grow to (N + 1) / (N + 2) by Laplace's rule of succession, or as far as the usual temperatures take it.
+    """
+    logits, tried = logits.double(), TEMPERATURES
+    if (logits.argmax(1) == labels).all():
+        most = (len(labels) + 1) / (len(labels) + 2)
+        tried = np.array([t for t in tried if t >= _USUAL[0] or _confidence(logits / t) <= most])
+    losses = [nn.functional.cross_entropy(logits / t, labels).item() for t in tried]
+    return float(tried[int(np.argmin(losses))])
+
+
+def _confidence(logits: Tensor) -> float:
+    return logits.softmax(1).amax(1).mean().item()
+
+
+def doubts(temperature: float, ece: float, images: int, *, all_right: bool) -> list[str]:
+    """Return what speaks against a network's confidence after calibration, in half sentences.
+
+    Args:
+        temperature: that was fitted.
+        ece: the expected calibration error on test images, which played no part in the fit.
+        images: how many these are.
+        all_right: whether the network reads every validation image rightly.
+    """
+    found = []
+    if ece > MOST_ECE:
+        found.append(
+            f"not calibrated: its ECE is {ece:.2%} on {images:,} test images, where at most {MOST_ECE:.0%} is good"
+        )
+    if all_right:
+        found.append("not calibrated: it reads every validation image rightly, so these show no doubt to fit")
+    elif temperature in (TEMPERATURES[0], TEMPERATURES[-1]):
+        found.append(f"not calibrated: its temperature of {temperature:g} is at the end of what is tried")
+    return found
 
 
 def fold(network: DigitNetwork, temperature: float) -> DigitNetwork:

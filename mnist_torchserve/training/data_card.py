@@ -33,20 +33,22 @@ def text(story: dict[str, Any]) -> str:
     rows = [[title, format(figures[name], shape)] for name, (title, shape) in _FIGURES.items()]
     polarity = "Light on dark and dark on light are the same to it." if settings["either_polarity"] else ""
     ranges = settings["ranges"]
+    epochs = f"{settings['epochs']} epoch{'s' * (settings['epochs'] != 1)}"
+    remarks = "".join(f"{remark[0].upper()}{remark[1:]}.\n\n" for remark in story["remarks"])
     return f"""# Model card: {story["name"]}
 
 Tells {len(story["classes"])} classes apart in a 28×28 grey image: {", ".join(story["classes"])}. {polarity}
 
 Written by `scripts/train` on {story["created"][:10]}, on {story["machine"]}.
 
-## Data
+{remarks}## Data
 
 {data["source"]}: {data["train"]:,} images to learn from, {data["validation"]:,} to fit the temperature and choose the
 seed by, {data["test"]:,} to report on. SHA-256 of pixels and labels: `{data["sha256"]}`.
 
 ## Training
 
-{settings["epochs"]} epochs, seed {story["seed"]} of {", ".join(story["seeds"])}. Images are turned by up to
+{epochs}, seed {story["seed"]} of {", ".join(story["seeds"])}. Images are turned by up to
 {ranges["rotation"]:g}°, scaled by up to {ranges["scale"]:.0%}, sheared by up to {ranges["shear"]:g} and shifted by
 up to {ranges["shift"]:g} pixels. Images of the kind `{settings["outlier_kinds"]}` teach it what is none of its classes.
 Temperature: {story["temperature"]:.3f}, folded into the last layer.

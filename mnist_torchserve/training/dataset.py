@@ -56,6 +56,10 @@ class Dataset:
         """K; labels are 0 to K - 1."""
         return len(self.labels)
 
+    def absent(self, split: Split) -> list[str]:
+        """Return the names of the classes that none of a split's images shows."""
+        return [self.labels[label] for label in sorted(set(range(self.classes)) - set(split.labels.tolist()))]
+
     @cached_property
     def sha256(self) -> str:
         """Hash over the pixels, then the labels, of train, validation and test in turn."""
@@ -81,13 +85,16 @@ def load(idx_directory: Path | None = None, cache: Path = CACHE) -> Dataset:
     return dataset
 
 
-def of_idx(name: str, directory: Path, labels: Sequence[str] = (), *, transpose: bool = False) -> Dataset:
+def of_idx(
+    name: str, directory: Path, labels: Sequence[str] = (), *, labels_file: Path | None = None, transpose: bool = False
+) -> Dataset:
     """Read any images in four IDX files. A sixth of the training images, always the same, becomes the validation split.
 
     Args:
         name: of the model.
         directory: the folder with the files.
         labels: names of the classes; if empty, their numbers.
+        labels_file: where they come from, for the message.
         transpose: whether to swap rows and columns, as for EMNIST's files.
 
     Raises:
@@ -96,7 +103,11 @@ def of_idx(name: str, directory: Path, labels: Sequence[str] = (), *, transpose:
     splits = [idx.read(directory, part, transpose=transpose) for part in ("train", "test")]
     [train, test], classes = idx.from_zero(splits)
     if labels and len(labels) != classes:
-        raise DatasetError(f"Expected a label for each of {classes} classes, got {len(labels)}.")
+        where = f" in {labels_file}" if labels_file else ""
+        raise DatasetError(
+            f"Expected a label for each of {classes} classes, got {len(labels)}{where}. The classes are those of the "
+            f"images in {directory}."
+        )
     if len(train.labels) < MOST_FEW:
         raise DatasetError(
             f"Expected at least {MOST_FEW} images to learn from in {directory}, got {len(train.labels)}."

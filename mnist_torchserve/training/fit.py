@@ -95,11 +95,12 @@ class Training:
             weight_decay=configuration.weight_decay,
             nesterov=True,
         )
+        steps = self.steps * configuration.epochs
         self.schedule = OneCycleLR(
             self.optimizer,
             configuration.peak_learning_rate,
-            total_steps=self.steps * configuration.epochs,
-            pct_start=configuration.warm_up,
+            total_steps=steps,
+            pct_start=configuration.warm_up if configuration.warm_up * steps > 1 else 0.0,  # torch divides by their gap
             cycle_momentum=False,
             final_div_factor=1000,
         )

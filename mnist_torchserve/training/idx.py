@@ -8,9 +8,10 @@ import gzip
 import re
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,14 @@ from classifier.types import MAX_CLASSES, PIXELS, SIDE
 from mnist_torchserve.client import digits
 
 _FILE = re.compile(
-    r"(?P<set>.*?)(?P<part>train|t10k|test|validation|val)-(?P<kind>images|labels)[-.]idx[13]-ubyte(\.gz)?"
+    r"(?P<set>(?!\.).*?)(?P<part>train|t10k|test|validation|val)-(?P<kind>images|labels)[-.]idx[13]-ubyte(\.gz)?"
 )
-_PARTS = {"train": ("train",), "test": ("t10k", "test"), "validation": ("validation", "val", "t10k", "test")}
+_TEST = ("t10k", "test")
+_PARTS: dict[str, list[tuple[str, ...]]] = {
+    "train": [("train",)],
+    "test": [_TEST],
+    "validation": [("validation", "val"), _TEST],
+}
 _DIMENSIONS = {"images": 3, "labels": 1}
 
 
@@ -49,7 +55,8 @@ def read(directory: Path, part: str, *, transpose: bool = False) -> Split:
         transpose: whether to swap rows and columns, as for EMNIST's files.
 
     Raises:
-        DatasetError: a file is missing or damaged, or the two files do not match.
+        DatasetError: a file is missing or damaged, the two files do not match, there are files of several sets, or all
+            images are the same.
     """
     images, labels = (_find(directory, part, kind) for kind in ("images", "labels"))
     pixels, values = _content(images, 3), _content(labels, 1)
@@ -63,6 +70,8 @@ def read(directory: Path, part: str, *, transpose: bool = False) -> Split:
         )
     if not len(pixels):
         raise DatasetError(f"Expected images in {images}, got none.")
+    if len(pixels) > 1 and (pixels == pixels[0]).all():
+        raise DatasetError(f"Expected different images in {images}, got {len(pixels):,} times the same.")
     if transpose:
         pixels = pixels.transpose(0, 2, 1)
     return Split(np.ascontiguousarray(pixels).reshape(-1, PIXELS), values)
@@ -104,28 +113,39 @@ def _find(directory: Path, part: str, kind: str) -> Path:
     if not directory.is_dir():
         raise DatasetError(f"There is no folder {directory}.")
     matches = {file: match for file in sorted(directory.iterdir()) if (match := _FILE.fullmatch(file.name))}
-    for spelling in _PARTS[part]:
-        found = [file for file, match in matches.items() if (match["part"], match["kind"]) == (spelling, kind)]
-        if len({matches[file]["set"] for file in found}) > 1:
-            raise DatasetError(
-                f"Expected the files of one set in {directory}, got those of several: {found[0].name}, {found[1].name}."
-            )
-        if found:
+    _require_one_set(directory, {match["set"]: file for file, match in matches.items()})
+    for spellings in _PARTS[part]:
+        found = [file for file, match in matches.items() if match["kind"] == kind and match["part"] in spellings]
+        if found:  # several may be the same file, gzipped and not
+            _require_one_set(directory, {_bytes(file): file for file in found})
             return found[0]
-    usual = f"{_PARTS[part][0]}-{kind}-idx{_DIMENSIONS[kind]}-ubyte"
+    usual = f"{_PARTS[part][0][0]}-{kind}-idx{_DIMENSIONS[kind]}-ubyte"
     raise DatasetError(
         f"No {usual} or {usual}.gz in {directory}. Expected files in MNIST's format under their usual names."
     )
 
 
-def _content(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """Return a file's array: magic 0x0800 + dimensions, big-endian sizes, bytes."""
+def _require_one_set(directory: Path, files: Mapping[Any, Path]) -> None:
+    """Raise DatasetError if there are several files, each with what marks its set."""
+    if len(files) > 1:
+        one, other, *_ = files.values()
+        raise DatasetError(
+            f"Expected the files of one set in {directory}, got those of several: {one.name}, {other.name}. Move the "
+            "others elsewhere."
+        )
+
+
+def _bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read: {error}.") from None
+
+
+def _content(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """Return a file's array: magic 0x0800 + dimensions, big-endian sizes, bytes."""
+    content = _bytes(path)
     header = struct.Struct(f">{1 + dimensions}I")
     if len(content) < header.size:
         raise DatasetError(f"{path} is cut short: {len(content)} bytes.")

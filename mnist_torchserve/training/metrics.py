@@ -15,8 +15,9 @@ def accuracy(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
 
 
 def nll(probabilities: Floats, labels: NDArray[np.uint8]) -> float:
-    """Mean negative logarithm, in nats, of the probability given to the label."""
-    return float(-np.log(probabilities[np.arange(len(labels)), labels], dtype=np.float64).mean())
+    """Mean negative logarithm, in nats, of the probability given to the label, which float32 may have rounded to 0."""
+    given = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float32).tiny)
+    return float(-np.log(given, dtype=np.float64).mean())
 
 
 def brier(probabilities: Floats, labels: NDArray[np.uint8]) -> float:

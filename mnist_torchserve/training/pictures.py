@@ -6,9 +6,11 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
+from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 from classifier.types import SIDE
 from . import metrics
@@ -16,7 +18,10 @@ from .campaign import TrainedSeed
 from .dataset import Dataset, Split
 from .evaluation import unseen_images
 
-_LONGEST = 13  # characters of a class's name
+_LONGEST, _LONGEST_CAPTION = 24, 13  # characters of a class's name
+_MOST = 30  # classes in a confusion matrix that can still be read
+_WORST = 20  # of more classes
+_FEW = 10  # epochs, which need marks to be seen
 INK, ACCENT, PALE = "#1f3a5f", "#c8553d", "#9db4c0"
 STYLE: Any = {
     "font.size": 10,
@@ -35,14 +40,17 @@ def draw(
 ) -> None:
     """Write all pictures into `folder` as PNG. `what` names what the test images show."""
     test = dataset.test
-    names = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in dataset.labels]
+    names, short = (
+        [_shown(index, name, longest) for index, name in enumerate(dataset.labels)]
+        for longest in (_LONGEST, _LONGEST_CAPTION)
+    )
     with mpl.rc_context(STYLE):
         figures = {
             "training_curves": _training_curves(outcomes, what),
             "confusion_matrix": _confusion_matrix(chosen.evaluation.probabilities, test, what, names),
             "reliability_diagram": _reliability_diagram(chosen.evaluation.probabilities, test, what),
             "confidence_histograms": _confidence_histograms(chosen, what),
-            "worst_mistakes": _worst_mistakes(chosen.evaluation.probabilities, test, what, names),
+            "worst_mistakes": _worst_mistakes(chosen.evaluation.probabilities, test, what, short),
             "unseen_kinds": _unseen_kinds(chosen, test),
         }
         for name, figure in figures.items():
@@ -54,11 +62,16 @@ def _training_curves(outcomes: Sequence[TrainedSeed], what: str) -> Figure:
     left, right = figure.subplots(1, 2)
     for outcome in outcomes:
         epochs = np.arange(1, len(outcome.history) + 1)
-        left.plot(epochs, [epoch.nll for epoch in outcome.history], label=f"seed {outcome.seed}")
-        right.plot(epochs, [epoch.error * 100 for epoch in outcome.history], label=f"seed {outcome.seed}")
+        style: Any = {"label": f"seed {outcome.seed}", "marker": "o" if len(epochs) <= _FEW else None}
+        left.plot(epochs, [epoch.nll for epoch in outcome.history], **style)
+        right.plot(epochs, [epoch.error * 100 for epoch in outcome.history], **style)
     # The average starts from random weights, so the first epochs are far above these limits.
     for axes, title, limits in ((left, "NLL on validation", (0.01, 0.1)), (right, "error on validation, %", (0.2, 2))):
-        axes.set(title=title, xlabel="epoch", yscale="log", ylim=limits if what == "digits" else None)
+        axes.set(title=title, xlabel="epoch")
+        if what == "digits":
+            axes.set(yscale="log", ylim=limits)
+        else:
+            _fit(axes)
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
         axes.tick_params(axis="y", which="minor", labelsize=7)
@@ -66,10 +79,31 @@ def _training_curves(outcomes: Sequence[TrainedSeed], what: str) -> Figure:
     return figure
 
 
+def _fit(axes: Axes) -> None:
+    """Show curves of any length and height whole, with a few round numbers beside them."""
+    epochs, values = np.concatenate([line.get_xydata() for line in axes.lines]).T
+    axes.set_xlim(0.5, epochs.max() + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if values.min() > 0:
+        axes.set(yscale="log", ylim=(values.min() / 2, values.max() * 2))
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    else:
+        axes.set_ylim(0, max(values.max() * 1.1, 1))
+
+
 def _confusion_matrix(probabilities: NDArray[np.float32], test: Split, what: str, names: Sequence[str]) -> Figure:
     counts = np.zeros((probabilities.shape[1],) * 2, int)
     np.add.at(counts, (test.labels, probabilities.argmax(1)), 1)
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
+    title = f"{wrong.sum()} of {counts.sum():,} test {what} wrong"
+    if len(counts) > _MOST:
+        worst = np.sort(np.argsort(-wrong.sum(0) - wrong.sum(1), kind="stable")[:_WORST])
+        group = np.eye(len(counts), dtype=int)[:, worst]  # (K, classes that are shown)
+        group = np.column_stack([group, 1 - group.sum(1)])
+        counts, wrong = group.T @ counts @ group, group.T @ wrong @ group
+        wrong[-1, -1] = 0  # this field has all that the others read rightly as well
+        title += f": the {_WORST} of {len(names)} classes with the most mistakes"
+        names = [*(names[index] for index in worst), "others"]
     side = max(5.2, 0.4 * len(counts))
     figure = Figure((side + 0.4, side))
     axes = figure.subplots()
@@ -81,7 +115,7 @@ def _confusion_matrix(probabilities: NDArray[np.float32], test: Split, what: str
     axes.set(xlabel="predicted", ylabel="true")
     axes.set_xticks(range(len(counts)), names, rotation=90 if _are_long(names) else 0)
     axes.set_yticks(range(len(counts)), names)
-    axes.set_title(f"{wrong.sum()} of {counts.sum():,} test {what} wrong")
+    axes.set_title(title)
     axes.grid(visible=False)
     return figure
 
@@ -137,6 +171,15 @@ def _unseen_kinds(chosen: TrainedSeed, test: Split) -> Figure:
             captions.append(f"{confidence[index]:.2f}")
     title = "Of each unseen kind: the first six, and the six with the highest confidence"
     return _gallery(np.stack(images), captions, columns=12, title=title)
+
+
+def _shown(index: int, name: str, longest: int) -> str:
+    """Return a class's name as a picture can show it, with its number if it is cut or lacks a character."""
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    if not all(font.get_char_index(ord(character)) for character in name):
+        return str(index)
+    shown = name if len(name) <= longest else f"{index}: {name[: longest - 4]}…"
+    return shown.replace("$", r"\$")  # else it begins a formula
 
 
 def _are_long(names: Sequence[str]) -> bool:

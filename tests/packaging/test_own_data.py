@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,8 @@ def test_trained_model_has_a_card_with_pictures_and_a_golden_example(trained: Pa
     assert "across, down, square" in card
     assert "500 images to learn from" in card
     assert len(list((trained / "model_card").glob("*.png"))) == 6
+    story = runtime.load(trained / "archive", None).metadata
+    assert all(f"{remark[0].upper()}{remark[1:]}.\n" in card for remark in story["remarks"])
     golden = json.loads((trained / "archive" / "golden_example.json").read_text())
     pixels = np.array([golden["data"]], np.float32)
     probabilities = runtime.load(trained / "archive", None).probabilities(pixels)
@@ -109,6 +112,66 @@ def test_damaged_files_and_wrong_labels_are_named(tmp_path: Path) -> None:
     write_idx(tmp_path / "other-train-images-idx3-ubyte", shapes(9, 1)[0])
     with pytest.raises(DatasetError, match="files of one set"):
         dataset.of_idx("x", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        "{part}-{kind}-idx{n}-ubyte.gz",
+        "{part}-{kind}.idx{n}-ubyte",
+        "{part}-{kind}.idx{n}-ubyte.gz",
+        "other-{part}-{kind}-idx{n}-ubyte",
+    ],
+)
+@pytest.mark.parametrize("parts", [("train",), ("t10k",), ("test",), ("train", "t10k"), ("validation",)])
+def test_two_sets_in_a_folder_are_refused(tmp_path: Path, others: str, parts: tuple[str, ...]) -> None:
+    images, labels = shapes(9, 1)
+    for part in ("train", "t10k", "val"):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", images)
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", labels)
+    images, labels = shapes(9, 5)
+    for part in parts:
+        write_idx(tmp_path / others.format(part=part, kind="images", n=3), images)
+        write_idx(tmp_path / others.format(part=part, kind="labels", n=1), labels)
+    read = "train" if "train" in parts else "validation" if "validation" in parts else "test"
+    with pytest.raises(DatasetError, match=r"the files of one set in .*, got those of several: .*-ubyte") as refusal:
+        idx.read(tmp_path, read)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_set_that_lies_there_gzipped_and_not_is_one(tmp_path: Path) -> None:
+    write_shapes(tmp_path)
+    for file in list(tmp_path.iterdir()):
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        file.with_name(file.name.removesuffix(".gz")).write_bytes(content)
+        file.with_name(f"{file.name.removesuffix('.gz')}.gz").write_bytes(gzip.compress(content))
+    (tmp_path / "._train-images-idx3-ubyte").write_bytes(b"of a Mac's own")
+    assert len(list(tmp_path.iterdir())) == 9
+    assert len(dataset.of_idx("x", tmp_path).test.labels) == 150
+
+
+@pytest.mark.parametrize("part", ["train", "t10k"])
+@pytest.mark.parametrize("level", [0, 1, 255])
+def test_images_that_are_all_the_same_are_refused(tmp_path: Path, part: str, level: int) -> None:
+    write_shapes(tmp_path)
+    write_idx(
+        tmp_path / f"{part}-images-idx3-ubyte", np.full((600 if part == "train" else 150, 28, 28), level, np.uint8)
+    )
+    with pytest.raises(DatasetError, match=rf"different images in .*{part}-images-idx3-ubyte, got .*0 times the same"):
+        dataset.of_idx("x", tmp_path)
+
+
+def test_classes_that_no_image_shows_are_named(tmp_path: Path) -> None:
+    images = dataset.of_idx("x", write_shapes(tmp_path), LABELS)
+    assert own_data.absent(images) == []
+    kept = images.test.labels == 1
+    some = replace(images, test=idx.Split(images.test.pixels[kept], images.test.labels[kept]))
+    assert own_data.absent(some) == ["no image to test with shows class across or square"]
+    kept = images.train.labels < 2
+    some = replace(images, train=idx.Split(images.train.pixels[kept], images.train.labels[kept]))
+    assert own_data.absent(some) == ["no image to learn from shows class square"]
+    many = replace(images, labels=tuple(map(str, range(100))))
+    assert own_data.absent(many)[1] == "no image to test with shows class 3 or 4 or 5 or 6 or 7, nor 92 others"
 
 
 def test_validation_is_the_same_each_time_and_apart(tmp_path: Path) -> None:
