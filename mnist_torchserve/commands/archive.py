@@ -40,10 +40,10 @@ def main() -> None:
     brings = [option for option in (options.model_file, options.model, options.onnx) if option is not None]
     if len(brings) > 1:
         parser.error("expected one of --model-file, --model and --onnx")
-    if brings and not options.name:
+    if brings and options.name is None:
         parser.error("expected --name with a network that you bring")
     try:
-        archive = Archive.named(options.name) if options.name else Archive()
+        archive = Archive() if options.name is None else Archive.named(options.name)
         if brings:
             pack(options, archive)
             tell(f"Wrote {archive.contents} and the model card beside it.")
@@ -52,7 +52,7 @@ def main() -> None:
     except ServiceError as error:
         sys.exit(str(error))
     tell(f"Built {archive.path}, {archive.path.stat().st_size / 2**10:.0f} KiB")
-    if options.name:
+    if options.name is not None:
         tell("\n  ".join(["Serve it:", *commands_to_serve(archive.name)]))
 
 

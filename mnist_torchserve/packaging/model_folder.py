@@ -10,6 +10,7 @@ from classifier.model import GOLDEN_FILE, LABELS_FILE
 from classifier.types import Pixels, Probabilities
 from mnist_torchserve.project import ROOT
 
+NO_OTHERS = "there is no class for none of these: every picture gets one of the classes"
 TOLERANCE = 1e-3  # of the golden example's probability
 
 

@@ -79,7 +79,8 @@ def publish(
     all_right = len(right) == len(validation) and bool(surely.all())
     figures = chosen.figures
     doubts = calibration.doubts(figures["temperature"], figures["ece"], len(images.test.labels), all_right=all_right)
-    told = campaign.publish(chosen, outcomes, {**story, "remarks": [*doubts, *absent(images)]}, folder)
+    others = [] if story["configuration"]["outlier_kinds"] != "none" else [model_folder.NO_OTHERS]
+    told = campaign.publish(chosen, outcomes, {**story, "remarks": [*doubts, *others, *absent(images)]}, folder)
     model_folder.write_settings(folder, images.name, read_pictures, on_cpu=True)
     model_folder.write_labels(folder, labels)
     model_folder.write_golden(folder, validation[right[0]], probabilities[right[0]])

@@ -207,7 +207,7 @@ def _require_same(network: ForeignOnnx, interface: Interface, answer: Answer) ->
 
 
 def _metadata(brought: Brought, summary: str, weights: Path, calibration: Calibration | None) -> dict[str, Any]:
-    remarks = ["there is no class for none of these: every picture gets one of the classes"]
+    remarks = [model_folder.NO_OTHERS]
     return {
         "name": brought.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -34,6 +34,8 @@ def text(story: dict[str, Any]) -> str:
     polarity = "Light on dark and dark on light are the same to it." if settings["either_polarity"] else ""
     ranges = settings["ranges"]
     epochs = f"{settings['epochs']} epoch{'s' * (settings['epochs'] != 1)}"
+    kinds = settings["outlier_kinds"]
+    others = "" if kinds == "none" else f"Images of the kind `{kinds}` teach it what is none of its classes."
     remarks = "".join(f"{remark[0].upper()}{remark[1:]}.\n\n" for remark in story["remarks"])
     return f"""# Model card: {story["name"]}
 
@@ -50,7 +52,7 @@ seed by, {data["test"]:,} to report on. SHA-256 of pixels and labels: `{data["sh
 
 {epochs}, seed {story["seed"]} of {", ".join(story["seeds"])}. Images are turned by up to
 {ranges["rotation"]:g}°, scaled by up to {ranges["scale"]:.0%}, sheared by up to {ranges["shear"]:g} and shifted by
-up to {ranges["shift"]:g} pixels. Images of the kind `{settings["outlier_kinds"]}` teach it what is none of its classes.
+up to {ranges["shift"]:g} pixels. {others}
 Temperature: {story["temperature"]:.3f}, folded into the last layer.
 
 ## Results on the test images

@@ -28,7 +28,7 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *o
 @pytest.mark.parametrize(
     ("main", "option"), [(archive.main, "--name"), (serve.main, "--model"), (train.main, "--idx=shapes --name")]
 )
-@pytest.mark.parametrize("name", ["t bad", "a/b", "../x", "a.mar", "-x", "x" * 65, "größe", "a\nb"])
+@pytest.mark.parametrize("name", ["", "t bad", "a/b", "../x", "a.mar", "-x", "x" * 65, "größe", "a\nb"])
 def test_a_name_that_no_route_can_have_gets_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
