@@ -116,7 +116,7 @@ def _normalization(mean: float, std: float) -> tuple[float, float]:
     if mean > 1 or std > 1:
         raise ServiceError(
             f"Expected the mean and standard deviation of pixels from 0 to 1 in --normalize, got {mean:g} {std:g}. If "
-            f"they are of pixels from 0 to 255, say --normalize {mean / 255:.6g} {std / 255:.6g}."
+            f"they are of pixels from 0 to 255, use --normalize {mean / 255:.6g} {std / 255:.6g}."
         )
     if not mean >= 0:
         raise ServiceError(f"Expected a mean from 0 to 1 in --normalize, got {mean:g}.")
@@ -128,12 +128,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     code = parser.add_argument_group("the network")
     code.add_argument("--model-file", type=Path, metavar="FILE", help="Python file with its class, an nn.Module")
     code.add_argument("--model", metavar="MODULE:CLASS", help="its class in a package, such as my_project.model:Net")
-    code.add_argument("--model-class", metavar="NAME", help="the class in --model-file, where there are several")
+    code.add_argument("--model-class", metavar="NAME", help="the class in --model-file, if there are several")
     code.add_argument(
         "--model-args", type=_arguments, default={}, metavar="JSON", help="""its arguments: '{"num_classes": 10}'"""
     )
     code.add_argument("--weights", type=Path, metavar="FILE", help="its state_dict, or a checkpoint that holds one")
-    code.add_argument("--onnx", type=Path, metavar="FILE", help="an ONNX file in place of class and weights")
+    code.add_argument("--onnx", type=Path, metavar="FILE", help="an ONNX file instead of class and weights")
     found = parser.add_argument_group("what it takes and gives")
     found.add_argument("--input-shape", choices=_SHAPES, help="of an image; default: found by trying")
     found.add_argument("--output", choices=_MEANINGS, help="default: found by trying")
@@ -143,12 +143,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         default=(0.0, 1.0),
         metavar=("MEAN", "STD"),
-        help="of its training's pixels, often 0.1307 0.3081; default: pixels from 0 to 1 as they are",
+        help="of its training pixels, often 0.1307 0.3081; default: pixels from 0 to 1 as they are",
     )
     found.add_argument(
         "--dark-on-light", action="store_true", help="it was trained on dark ink on light paper; default: light on dark"
     )
-    found.add_argument("--labels", metavar="FILE", help="names of its classes, a line for each")
+    found.add_argument("--labels", metavar="FILE", help="names of its classes, one a line")
     found.add_argument(
         "--pictures",
         choices=("plain", "mnist"),

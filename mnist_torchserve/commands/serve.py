@@ -36,8 +36,8 @@ def main() -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="the model that /predict means, in place of the first of `load_models` in config.properties; again for "
-        "others beside it",
+        help="the model that /predict uses, instead of the first of `load_models` in config.properties; repeat it for "
+        "further models",
     )
     arguments = parser.parse_args()
     try:
@@ -71,12 +71,12 @@ def local_services(with_gateway: bool, models: Sequence[str] = ()) -> list[Servi
 
 
 def require_served(server: TorchServe) -> None:
-    """Raise ServiceError if TorchServe runs already, without one of the models that it shall serve."""
+    """Raise ServiceError if TorchServe is already running, without one of the models that it should serve."""
     served = TorchServe().models
     if server.process() is not None and (lacking := [model for model in server.models if model not in served]):
         raise ServiceError(
-            f"TorchServe runs already, and serves {', '.join(served)}, not {', '.join(lacking)}: "
-            "stop it with scripts/stop, then start it with a --model for each."
+            f"TorchServe is already running and serves {', '.join(served)}, not {', '.join(lacking)}: "
+            "stop it with scripts/stop, then start it with a --model for each model."
         )
 
 
@@ -97,12 +97,12 @@ def serve(services: Sequence[Service], detach: bool) -> None:
     with ExitStack() as started:
         for service in services:
             if service.process() is not None and service is not services[-1]:
-                tell(f"{service.name} runs already")
+                tell(f"{service.name} is already running")
                 continue
             if len(services) > 1 and service.process() is not None:
                 raise ServiceError(
-                    f"Already running: {service.name} and what is behind it. scripts/update replaces a model by its "
-                    "new archive, scripts/stop ends them."
+                    f"Already running: {service.name} and what is behind it. scripts/update replaces a model with its "
+                    "new archive, and scripts/stop ends them."
                 )
             began = time.monotonic()
             tell(f"Starting {service.name}")

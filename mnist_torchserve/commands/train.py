@@ -91,11 +91,11 @@ def train(
     listed = ", ".join(map(str, seeds))
     plural = "s" * (len(seeds) != 1)
     print(f"Training seed{plural} {listed} on {len(images.train.labels):,} images, a thread each, on {now['machine']}.")
-    print("Drawing what is none of the classes takes up to a minute.", flush=True)
+    print("Generating the images of none of the classes takes up to a minute.", flush=True)
     try:
         return campaign.run(seeds, configuration, images, work, now), now
     except KeyboardInterrupt:
-        print("\nInterrupted. Run scripts/train again to go on after the last whole epoch.", file=sys.stderr)
+        print("\nInterrupted. Run scripts/train again to continue after the last complete epoch.", file=sys.stderr)
         return None
 
 
@@ -107,26 +107,26 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, default=ROOT, metavar="FOLDER", help="where MNIST's model_store/ and docs/ are written"
     )
     own = parser.add_argument_group("images of your own")
-    own.add_argument("--name", help="of the model that is trained on --idx; without it they must be MNIST's")
+    own.add_argument("--name", help="of the model that is trained on --idx; without a name, the images must be MNIST's")
     own.add_argument(
-        "--labels", type=_labels, default=(None, []), metavar="FILE", help="names of the classes, a line for each"
+        "--labels", type=_labels, default=(None, []), metavar="FILE", help="names of the classes, one a line"
     )
-    own.add_argument("--transpose", action="store_true", help="exchange rows and columns, as EMNIST's files need it")
+    own.add_argument("--transpose", action="store_true", help="swap rows and columns, as EMNIST's files need it")
     own.add_argument(
         "--augmentation",
         choices=own_data.AUGMENTATIONS,
         default="light",
-        help="how far images are turned, scaled and moved in training; default: %(default)s",
+        help="how far images are rotated, scaled and shifted in training; default: %(default)s",
     )
     own.add_argument(
         "--outliers",
         choices=("digits", "abstract", "none"),
         default="abstract",
-        help="what it learns as none of the classes: all that is no digit, noise and patterns, or nothing; "
+        help="what it learns as none of the classes: everything that is not a digit, noise and patterns, or nothing; "
         "default: %(default)s",
     )
     own.add_argument(
-        "--either-polarity", action="store_true", help="take dark on light for light on dark, as is right for ink"
+        "--either-polarity", action="store_true", help="treat dark on light like light on dark, as suits ink"
     )
     own.add_argument(
         "--pictures", choices=("plain", "mnist"), default="plain", help="how PNG and JPEG become 28×28; default: plain"

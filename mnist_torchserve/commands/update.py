@@ -28,10 +28,13 @@ def main() -> None:
 def update(server: TorchServe) -> None:
     gateway, second = Gateway(server), server.standby()
     if gateway.settings.nodes:
-        raise ServiceError("The nodes are elsewhere: take them out of settings.toml, restart and put back in turn.")
+        raise ServiceError(
+            "The nodes are on other machines. For each in turn: take it out of settings.toml, run scripts/reload, "
+            "restart it, put it back, and run scripts/reload again."
+        )
     if gateway.process() is None and server.process() is not None:
         commands = " and ".join(f"`{command}`" for command in commands_to_serve(server.models[0]))
-        raise ServiceError(f"Only behind the gateway can a model be replaced while it runs: use {commands} instead.")
+        raise ServiceError(f"A model can be replaced while it runs only behind the gateway: use {commands} instead.")
     if gateway.process() is None or (server.process() or second.process()) is None:
         raise ServiceError("There is nothing to update: start the service with scripts/serve --gateway.")
     for model in server.models:
@@ -65,6 +68,6 @@ def settle(gateway: Gateway, server: TorchServe, second: TorchServe) -> None:
         gateway.route(Node.of(server))
     except ServiceError as error:
         raise ServiceError(
-            f"{error} A second TorchServe serves in its place: scripts/update tries again, scripts/stop ends it."
+            f"{error} A second TorchServe serves instead: scripts/update tries again, scripts/stop ends it."
         ) from None
     second.stop()

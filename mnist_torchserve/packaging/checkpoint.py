@@ -75,13 +75,13 @@ def fit(network: nn.Module, state: State, path: Path) -> list[str]:
     """
     expected = network.state_dict()
     prefix = _prefix(set(expected), set(state))
-    remarks = [f"took the prefix {prefix} off the weights' names"] if prefix else []
+    remarks = [f"removed the prefix {prefix} from the weights' names"] if prefix else []
     if prefix:
         left = [name for name in state if not name.startswith(prefix)]
-        remarks += [f"left out {_listed(left)}, which do not have it"] if left else []
+        remarks += [f"left out {_listed(left)}, which do not have the prefix"] if left else []
         state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     shapes = [
-        f"{name} {tuple(value.shape)} where {tuple(expected[name].shape)} is expected"
+        f"{name} {tuple(value.shape)} instead of {tuple(expected[name].shape)}"
         for name, value in state.items()
         if name in expected and not is_lazy(expected[name]) and value.shape != expected[name].shape
     ]
@@ -125,7 +125,7 @@ def _unread(path: Path, error: Exception, module: str) -> PackagingError:
     """Why torch.load cannot read a file, and what can be done."""
     if "safetensors" in str(error):
         return PackagingError(
-            f"{path} wants the package `safetensors`, which is not in this environment: bring it in with "
+            f"{path} needs the package `safetensors`, which is not in this environment: install it with "
             f"`{install_line('safetensors')}`."
         )
     found = pickled.read(path)
@@ -144,8 +144,8 @@ def _unread(path: Path, error: Exception, module: str) -> PackagingError:
         imports.append(f"from {module} import {', '.join(found.in_script)}")
     lines = [*imports, f"{name} = {found.load}", f'torch.save({place or "model.state_dict()"}, "state_dict.pth")']
     return PackagingError(
-        f"{path} holds {what}, where a state_dict is expected, which runs no code. Where you trust the file and have "
-        "its code, write one with these lines:" + "".join(f"\n    {line}" for line in lines)
+        f"{path} holds {what}. Expected a state_dict, which runs no code. If you trust the file and have its code, "
+        "save a state_dict with these lines:" + "".join(f"\n    {line}" for line in lines)
     )
 
 

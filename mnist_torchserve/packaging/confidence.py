@@ -67,7 +67,7 @@ def doubt(probabilities: Probabilities) -> str | None:
         return None
     return (
         f"It gives nearly the same answer to all of {len(probabilities)} real digits. It gets pixels from 0 to 1, "
-        f"light on dark; it may have been trained on others: {TRY}."
+        f"light on dark, and may have been trained on other pixels: {TRY}."
     )
 
 
@@ -77,12 +77,12 @@ def _doubts(accuracy: float, temperature: float, labels: NDArray[np.uint8]) -> l
     margin = 2 * np.sqrt(chance * (1 - chance) / len(labels))
     if accuracy <= chance + margin:
         doubts.append(
-            f"It reads {accuracy:.2%} of these images rightly, which is no better than chance. Check that they and "
-            f"their labels are those it was trained on, perhaps with --transpose; {TRY}."
+            f"It reads {accuracy:.2%} of these images correctly, which is no better than chance. Check that images "
+            f"and labels are like those it was trained on. For transposed images try --transpose, {TRY}."
         )
         advice = ""
     elif accuracy == 1:
-        advice = " It reads all of these images rightly: more or harder ones can tell how sure it should be."
+        advice = " It reads all of these images correctly. More or harder images would show how sure it should be."
     else:
         advice = f" Check the labels of these images and --output; {TRY}."
     if temperature in (TEMPERATURES[0], TEMPERATURES[-1]):

@@ -2,7 +2,7 @@
 
 
 class PackagingError(Exception):
-    """What was brought cannot be used as it is; the message says what, where, and what to do."""
+    """The network, its weights or an option cannot be used; the message says what, where, and what to do."""
 
 
 def one_line(error: BaseException) -> str:

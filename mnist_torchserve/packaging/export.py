@@ -61,8 +61,8 @@ def compare(expected: Probabilities, answer: Callable[[Pixels], Probabilities], 
             largest = max(largest, float(np.abs(answer(pixels[rows]) - expected[rows]).max()))
     if not largest <= TOLERANCE:
         raise PackagingError(
-            f"The exported network answers unlike the network itself: a probability differs by {largest:.2g}, where at "
-            f"most {TOLERANCE:g} is allowed."
+            "The exported network gives different probabilities than the network itself: one differs by "
+            f"{largest:.2g}, and at most {TOLERANCE:g} is allowed."
         )
     return largest
 

@@ -1,4 +1,4 @@
-"""An ONNX file that somebody made elsewhere, between our pixels and our probabilities."""
+"""A user's ONNX file, between our pixels and our probabilities."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ _INITIALIZERS_ALONE = 4  # the IR version from which an initializer need not be 
 
 
 class ForeignOnnx:
-    """An ONNX file of somebody's.
+    """A user's ONNX file.
 
     Args:
         path: the file; what it keeps outside lies beside it.
@@ -47,12 +47,12 @@ class ForeignOnnx:
             )
         if isinstance(inputs[0].shape[0], int):
             raise PackagingError(
-                f"{path} takes exactly {inputs[0].shape[0]} images at a time, where any number is expected: export it "
-                f'with a batch of any size, by `dynamic_axes={{"{inputs[0].name}": {{0: "batch"}}}}` of '
-                'torch.onnx.export, or by `dynamic_shapes=({0: "batch"},)` with dynamo=True.'
+                f"{path} takes exactly {inputs[0].shape[0]} images at a time, but must take any number: export it "
+                f'with a dynamic batch size, with `dynamic_axes={{"{inputs[0].name}": {{0: "batch"}}}}` in '
+                'torch.onnx.export, or with `dynamic_shapes=({0: "batch"},)` and dynamo=True.'
             )
         if opset < OLDEST_OPSET:
-            raise PackagingError(f"{path} is of ONNX's opset {opset}: export it with {OLDEST_OPSET} or later.")
+            raise PackagingError(f"{path} has ONNX opset {opset}: export it with {OLDEST_OPSET} or later.")
         self._input = inputs[0].name
         self.shape: tuple[int, ...] = tuple(inputs[0].shape[1:])
 

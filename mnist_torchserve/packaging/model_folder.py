@@ -41,7 +41,7 @@ def write_golden(folder: Path, image: Pixels, probabilities: Probabilities) -> N
 
 
 def write_code(folder: Path, files: Mapping[str, Path]) -> None:
-    """Copy somebody's code to where a worker imports it from."""
+    """Copy a user's code to where a worker imports it from."""
     for place, file in files.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, folder / place)
@@ -56,7 +56,7 @@ def write_card(folder: Path, metadata: Mapping[str, Any]) -> None:
             f"Calibrated on {calibration['images']:,} images with the temperature {calibration['temperature']:.3f}: "
             f"NLL {calibration['before']['nll']:.4f} before, {calibration['after']['nll']:.4f} after; ECE "
             f"{calibration['before']['ece']:.2%} before, {calibration['after']['ece']:.2%} after; accuracy "
-            f"{calibration['accuracy']:.2%}. These images chose the temperature, so they are no test of it."
+            f"{calibration['accuracy']:.2%}. The temperature was fitted to these images, so they do not test it."
         )
         card += calibration["doubts"]
     card.append("Written by `scripts/archive`. " + f"Weights: `{metadata['weights']}`, {metadata['created'][:10]}.")

@@ -45,9 +45,9 @@ def configuration(
 def absent(images: Dataset) -> list[str]:
     """Say in half sentences which classes are missing where they are needed."""
     return [
-        f"no image {use} shows class {' or '.join(names[:_SHOWN])}"
+        f"no {use} image shows class {' or '.join(names[:_SHOWN])}"
         + f", nor {len(names) - _SHOWN} others" * (len(names) > _SHOWN)
-        for use, split in (("to learn from", images.train), ("to test with", images.test))
+        for use, split in (("training", images.train), ("test", images.test))
         if (names := images.absent(split))
     ]
 
@@ -63,14 +63,14 @@ def publish(
     """Write all that goes into the archive into `folder`, the card and its pictures beside it; return the story.
 
     Raises:
-        DatasetError: the network reads none of the validation images rightly.
+        DatasetError: the network reads none of the validation images correctly.
     """
     chosen = campaign.choose(outcomes)
     validation = images.validation.floats()
     probabilities = weights.probabilities(OnnxRuntime(runtime.find(chosen.folder).onnx), validation)
     right = np.flatnonzero(probabilities.argmax(1) == images.validation.labels)
     if not len(right):
-        raise DatasetError("The network reads none of the validation images rightly: train for more --epochs.")
+        raise DatasetError("The network reads none of the validation images correctly: train for more --epochs.")
     drawn = folder.parent / "model_card"
     for each in (folder, drawn):
         shutil.rmtree(each, ignore_errors=True)

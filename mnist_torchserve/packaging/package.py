@@ -1,4 +1,4 @@
-"""All the steps from what somebody brings to the folder that an archive is built of."""
+"""All the steps from a user's network to the folder that an archive is built from."""
 
 import json
 import shlex
@@ -32,7 +32,7 @@ _IMAGES = 32  # of each kind, to try and to compare networks on
 
 @dataclass(frozen=True)
 class Brought:
-    """What somebody brings, and what is said of it."""
+    """A user's network, and what the options say about it."""
 
     name: str
     network: Source | Path  # a class, or an ONNX file
@@ -51,10 +51,10 @@ class Brought:
 
 
 def package(brought: Brought, folder: Path, tell: Tell) -> None:
-    """Write all that goes into a model's archive beside handler/ into `folder`, in place of what was there.
+    """Write all that goes into a model's archive beside handler/ into `folder`, and remove what was there.
 
     Args:
-        brought: the network and what is said of it.
+        brought: the network, and what the options say about it.
         folder: where the files go; the card goes beside it.
         tell: takes a sentence of what was found.
 
@@ -109,14 +109,14 @@ def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> N
     try:
         export.write(adapter, metadata, files)
     except export.ExportError as error:
-        tell(f"It cannot be exported to ONNX ({error}), so it will run as it is, under torch.")
+        tell(f"It cannot be exported to ONNX ({error}). It will run as it is, in PyTorch.")
         imported = {"module": source.module, "class": kind.__name__, "arguments": dict(brought.arguments)}
         metadata["imported"] = {**imported, "interface": {**asdict(interface), "shape": list(interface.shape)}}
         cost = under_torch.write(folder, network, source, metadata, images, expected)
         tell(cost)
     else:
         largest = export.check(files, expected, images)
-        tell(f"Exported to ONNX: its probabilities differ from the module's by {largest:.1g} at most.")
+        tell(f"Exported to ONNX: its probabilities differ from the module's by at most {largest:.1g}.")
     _write_rest(brought, folder, metadata, golden, lambda pixels: export.answers(adapter, pixels))
 
 
@@ -129,7 +129,7 @@ def _network(kind: type[nn.Module], arguments: Mapping[str, Any], weights: Path,
         if held := checkpoint.arguments(weights, kind, arguments):
             option = shlex.quote(json.dumps(held, ensure_ascii=False))
             raise PackagingError(
-                f"{error} The file holds arguments of {kind.__name__}: try --model-args {option}."
+                f"{error} The file contains arguments of {kind.__name__}: try --model-args {option}."
             ) from None
         raise
     for remark in remarks:
@@ -141,10 +141,13 @@ def _pack_onnx(brought: Brought, path: Path, folder: Path, tell: Tell) -> None:
     network = ForeignOnnx(path)
     if brought.shape not in (None, network.shape):
         taken, said = ", ".join(map(str, network.shape)), "x".join(map(str, brought.shape or ()))
-        raise PackagingError(f"{path.name} takes (B, {taken}), where --input-shape says {said}: leave it out.")
+        raise PackagingError(f"{path.name} takes (B, {taken}), but --input-shape says {said}: leave the option out.")
     interface, findings = _interface(replace(brought, shape=network.shape), network)
     if findings.one_by_one:
-        raise PackagingError(f"What {path.name} says of an image depends on the others in its batch.")
+        raise PackagingError(
+            f"The answer of {path.name} to an image depends on the others in its batch. Use the class and its weights "
+            "instead, with --model-file and --weights: they can run one image at a time."
+        )
     tell(f"{path.name} {findings}.")
     file = folder / f"{brought.name}.onnx"
 
@@ -186,7 +189,7 @@ def _interface(brought: Brought, network: Network) -> tuple[Interface, Findings]
 def _calibration(brought: Brought, classes: int, answer: Answer, tell: Tell) -> tuple[Calibration | None, Pixels]:
     """What validation images say, if there are any, and an image for the golden example."""
     if brought.validation is None:
-        tell("Its confidence is not calibrated: --calibrate FOLDER does that on validation images.")
+        tell("Its confidence is not calibrated. To calibrate it, add --calibrate FOLDER with validation images.")
         if doubt := confidence.doubt(answer(_images()[:_IMAGES])):
             tell(doubt)
         return None, export.random_images(1)[0]

@@ -29,7 +29,7 @@ class Findings(NamedTuple):
     def __str__(self) -> str:
         taken = " or ".join(f"(B, {', '.join(map(str, shape))})" for shape in self.shapes)
         first = ", the first of several outputs" if self.in_tuple else ""
-        alone = ", and wants one image at a time" if self.one_by_one else ""
+        alone = ", and needs one image at a time" if self.one_by_one else ""
         return f"takes {taken}, gives {self.meaning} of {self.classes} classes{self.remark}{first}{alone}"
 
 
@@ -62,8 +62,8 @@ def find(
     first, *others = outputs.values()
     if any(other.shape != first.shape or not np.allclose(other, first, atol=TOLERANCE) for other in others):
         raise PackagingError(
-            f"The network takes images as {', '.join(map(_option, outputs))}, with other answers for each: say which "
-            "is meant with --input-shape."
+            f"The network takes images as {', '.join(map(_option, outputs))}, and answers each differently: choose "
+            "one with --input-shape."
         )
     chosen = next(iter(outputs))
     alone = _alone(network, pixels.reshape(-1, *chosen), first, in_tuple)
@@ -89,7 +89,7 @@ def _checked(output: Any, images: int) -> Floats:
             "torch.cat([-x, x], dim=1) / 2"
         )
     if values.shape[1] > MAX_CLASSES:
-        raise _OutputError(f"gives {values.shape[1]} values for an image, which are too many classes")
+        raise _OutputError(f"gives {values.shape[1]} values for an image, which is too many classes")
     if not np.isfinite(values).all():
         raise _OutputError("gives values that are not finite")
     return values
@@ -100,13 +100,13 @@ def _unusable(problems: Sequence[tuple[tuple[int, ...], Exception]]) -> Packagin
     outputs = [(shape, error) for shape, error in problems if isinstance(error, _OutputError)]
     shape, error = [*outputs, *problems][0]
     images = f"(B, {', '.join(map(str, shape))})"
-    wanted = f"Expected a network from grey images of 28×28 to values (B, K) of 2 to {MAX_CLASSES} classes"
+    wanted = f"Expected a network that turns grey 28×28 images into values (B, K) of 2 to {MAX_CLASSES} classes"
     if outputs:
         return PackagingError(f"{wanted}. It takes {images} and {error}.")
     return PackagingError(
-        f"{wanted}, which takes (B, 1, 28, 28), (B, 28, 28) or (B, 784). With {images}, yours fails: "
-        f"{one_line(error)}. If it is made for other images, such as colours or 32×32, write a class whose forward "
-        "turns the grey ones into those and passes them on."
+        f"{wanted}. It may take (B, 1, 28, 28), (B, 28, 28) or (B, 784). With {images}, yours fails: "
+        f"{one_line(error)}. If it is made for other images, such as coloured or 32×32 ones, write a class whose "
+        "forward turns the grey ones into those and passes them on."
     )
 
 
@@ -119,8 +119,8 @@ def _alone(network: Network, images: Pixels, expected: Floats, in_tuple: bool) -
 
     if not np.allclose(ask(images), expected, atol=TOLERANCE):
         raise PackagingError(
-            "The network answers differently when it is asked again: dropout or noise is on in evaluation mode, too. "
-            "F.dropout wants `training=self.training`."
+            "The network answers the same images differently each time: dropout or noise is active in evaluation mode. "
+            "F.dropout needs `training=self.training`."
         )
     return np.concatenate([ask(images[index : index + 1]) for index in range(len(images))])
 
@@ -130,8 +130,8 @@ def _meaning(values: Floats) -> Meaning:
     looks = _looks(values)
     if looks == "sigmoids":
         raise PackagingError(
-            "The network gives values from 0 to 1 that do not sum to 1, as sigmoids do: these are no probabilities of "
-            "one class among several. If they are logits all the same, say so with --output logits."
+            "The network gives values from 0 to 1 that do not sum to 1, as sigmoids do. These are not probabilities of "
+            "one class among several. If they are logits after all, add --output logits."
         )
     return looks
 
@@ -159,8 +159,8 @@ def _checked_meaning(values: Floats, said: Meaning) -> str:
             f"values from {values.min():.3g} to {values.max():.3g}, which sum to {sums.min():.3g} to {sums.max():.3g}"
         )
         raise PackagingError(
-            f"--output {said} cannot be: the network gives {found}. These look like {_looks(values)}: leave --output "
-            "out."
+            f"--output {said} does not fit: the network gives {found}. These look like {_looks(values)}: leave "
+            "--output out."
         )
     if said == "logits" and _looks(values) == "probabilities":
         return ", though they sum to 1 as probabilities do"

@@ -1,4 +1,4 @@
-"""Somebody's network as code: a class in a file or a package, found, imported and constructed."""
+"""A user's network as code: a class in a file or a package, found, imported and constructed."""
 
 import importlib
 import importlib.util
@@ -36,8 +36,8 @@ _PINNED = ("torch", "numpy")  # which another package must not replace
 _INDEX_WITHOUT_CUDA = os.environ.get("PYTORCH_INDEX_URL") or "https://download.pytorch.org/whl/cpu"
 _BELOW_MAIN = 'below `if __name__ == "__main__":`'
 _SUBCLASS = (
-    "Where JSON cannot hold an argument, such as an object, write a subclass that passes it on and wants none itself, "
-    "and name that with --model-class."
+    "If JSON cannot express an argument, such as an object, write a subclass that passes it on and needs no arguments "
+    "itself, and name it with --model-class."
 )
 _NETWORK_ERRORS = (urllib.error.URLError, requests.RequestException, ConnectionError, socket.gaierror, TimeoutError)
 
@@ -146,14 +146,14 @@ class Source:
             raise self._missing(error) from None
         except SystemExit:
             raise PackagingError(
-                f"{self.module} runs a program when it is imported, which ended: put that {_BELOW_MAIN}."
+                f"{self.module} runs a program when it is imported, and the program ended: put it {_BELOW_MAIN}."
             ) from None
         except (ImportError, NameError, SyntaxError) as error:
             raise PackagingError(f"{self.module} cannot be imported: {one_line(error)}.") from None
         except Exception as error:  # whatever the file does
             raise PackagingError(
-                f"{self.module} cannot be imported: {one_line(error)}. If it runs a program, such as a training, put "
-                f"that {_BELOW_MAIN}."
+                f"{self.module} cannot be imported: {one_line(error)}. If it runs a program, such as the training, put "
+                f"it {_BELOW_MAIN}."
             ) from None
 
     def _missing(self, error: ModuleNotFoundError) -> PackagingError:
@@ -167,15 +167,15 @@ class Source:
 
 
 def missing_package(importer: str, name: str) -> str:
-    """That a package is missing, and the line that brings it in."""
+    """That a package is missing, and the line that installs it."""
     return (
-        f"{importer} imports `{name}`, which is not in this environment. If it is a package, bring it in with "
+        f"{importer} imports `{name}`, which is not in this environment. If it is a package, install it with "
         f"`{install_line(name)}`; if it is your own code, put it beside the file."
     )
 
 
 def install_line(name: str) -> str:
-    """The line that brings a package into this environment without changing what is there."""
+    """The line that installs a package in this environment without changing the others."""
     pins = " ".join(f"{package}=={version(package)}" for package in _PINNED)
     index = f" --extra-index-url {_INDEX_WITHOUT_CUDA}" if version("torch").endswith("+cpu") else ""
     return f"{sys.executable} -m pip install {_DISTRIBUTIONS.get(name, name)} {pins}{index}"
@@ -185,14 +185,14 @@ def construct(kind: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
     """An instance of a network's class, in evaluation mode and in float32.
 
     Raises:
-        PackagingError: its constructor wants other arguments, the network (the internet), or a missing package.
+        PackagingError: its constructor needs other arguments, the internet, or a missing package.
     """
     try:
         inspect.signature(kind).bind(**arguments)
     except TypeError as error:
         raise PackagingError(
-            f"{kind.__name__}{inspect.signature(kind)} cannot be made with --model-args {dict(arguments)}: {error}. "
-            f"{_SUBCLASS}"
+            f"{kind.__name__}{inspect.signature(kind)} cannot be constructed with --model-args {dict(arguments)}: "
+            f"{error}. {_SUBCLASS}"
         ) from None
     try:
         return kind(**arguments).eval().float()
@@ -201,12 +201,12 @@ def construct(kind: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
     except Exception as error:  # whatever the constructor does
         if any(isinstance(cause, _NETWORK_ERRORS) for cause in _causes(error)):
             raise PackagingError(
-                f"The constructor of {kind.__name__} wants to download something and cannot: {one_line(error)}. The "
-                "weights come from --weights: switch the download off, as with --model-args '{\"pretrained\": false}'."
+                f"The constructor of {kind.__name__} tries to download something and fails: {one_line(error)}. The "
+                "weights come from --weights: turn the download off, as with --model-args '{\"pretrained\": false}'."
             ) from None
         way_out = f" {_SUBCLASS}" if arguments else ""
         raise PackagingError(
-            f"{kind.__name__} cannot be made with {dict(arguments)}: {one_line(error)}.{way_out}"
+            f"{kind.__name__} cannot be constructed with {dict(arguments)}: {one_line(error)}.{way_out}"
         ) from None
 
 

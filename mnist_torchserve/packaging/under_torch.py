@@ -1,4 +1,4 @@
-"""A network that cannot be exported: its weights and its code, to be run under torch."""
+"""A network that cannot be exported: its weights and its code, to be run in PyTorch."""
 
 import os
 import subprocess
@@ -41,12 +41,12 @@ def write(
     """Write weights and code into `folder`, and try them as a worker would; return what this costs, as a sentence.
 
     Raises:
-        PackagingError: the code does not run alone, or answers otherwise there.
+        PackagingError: the code does not run alone, or gives different probabilities there.
     """
     files = source.files()
     ours = {path.name for path in (ROOT / "handler").iterdir()}
     if taken := sorted({place.partition("/")[0] for place in files} & ours):
-        raise PackagingError(f"The archive has a {taken[0]} of its own: rename yours.")
+        raise PackagingError(f"The archive already contains {taken[0]}: rename yours.")
     torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
     model_folder.write_code(folder, files)
     with tempfile.TemporaryDirectory() as aside:
@@ -58,13 +58,16 @@ def write(
         )
         if done.returncode:
             said = done.stderr.strip().splitlines()
-            raise PackagingError(f"Its code does not run with the archive's files alone: {said[-1] if said else ''}")
+            raise PackagingError(f"The code does not run with only the archive's files: {said[-1] if said else ''}")
         difference = float(np.abs(np.load(answered) - expected).max())
     if not difference <= TOLERANCE:
-        raise PackagingError(f"Its code answers otherwise with the archive's files alone, by {difference:.2g}.")
+        raise PackagingError(
+            f"With only the archive's files, the code gives different probabilities: one differs by {difference:.2g}, "
+            f"and at most {TOLERANCE:g} is allowed."
+        )
     milliseconds, memory = map(float, done.stdout.split()[-2:])
     code = ", ".join(sorted(files)) or "none: it comes from the environment"
     return (
-        f"That takes {milliseconds:.2f} ms for an image and {memory / 1024:.0f} MiB for a worker here; the archive "
-        f"holds its code ({code}), which runs in every worker with the packages that it imports."
+        f"Measured here: {milliseconds:.2f} ms for an image, {memory / 1024:.0f} MiB of memory for a worker. The "
+        f"archive contains the code ({code}). Every worker runs it and needs the packages that it imports."
     )

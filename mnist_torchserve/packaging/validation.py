@@ -1,4 +1,4 @@
-"""Validation images of somebody's, on which the confidence of a network is calibrated."""
+"""A user's validation images, on which the confidence of a network is calibrated."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +13,8 @@ from .errors import PackagingError
 
 _BATCH = 500  # images at a time
 _OF_TEST = (
-    "These are the folder's test images: what is measured on them later looks better than it is. To calibrate on "
-    "others, put them into validation-images-idx3-ubyte and validation-labels-idx1-ubyte."
+    "These are the folder's test images, so figures measured on them later look better than they are. To calibrate on "
+    "other images, put those into validation-images-idx3-ubyte and validation-labels-idx1-ubyte."
 )
 
 Tell = Callable[[str], None]
@@ -27,17 +27,17 @@ def calibrate(
     """Calibrate a network on a folder of IDX files.
 
     Args:
-        folder: holds validation images, or test images in their place.
+        folder: holds validation images, or else test images.
         classes: K.
         answer: images (n, 784) to probabilities (n, K).
         tell: takes a sentence of what was found, and of what may be wrong.
         transpose: whether to swap rows and columns.
 
     Returns:
-        What was found, and an image (784,) that the network reads rightly.
+        What was found, and an image (784,) that the network reads correctly.
 
     Raises:
-        PackagingError: it reads none of them rightly.
+        PackagingError: it reads none of them correctly.
         DatasetError: the files cannot be used.
     """
     split = idx.read(folder, "validation", transpose=transpose)
@@ -47,13 +47,13 @@ def calibrate(
     probabilities = np.concatenate([answer(pixels[at : at + _BATCH]) for at in range(0, len(pixels), _BATCH)])
     right = np.flatnonzero(probabilities.argmax(1) == split.labels)
     if not len(right):
-        raise PackagingError("The network reads none of the validation images rightly: are they of the same classes?")
+        raise PackagingError("The network reads none of the validation images correctly: are the classes the same?")
     found = confidence.calibrate(probabilities, split.labels)
     if of_test:
         found["doubts"].append(_OF_TEST)
     before, after = found["before"], found["after"]
     tell(
-        f"Calibrated on {found['images']:,} images, of which it reads {found['accuracy']:.2%} rightly: temperature "
+        f"Calibrated on {found['images']:,} images: accuracy {found['accuracy']:.2%}, temperature "
         f"{found['temperature']:.3f}, NLL {before['nll']:.4f} before and {after['nll']:.4f} after, ECE "
         f"{before['ece']:.2%} before and {after['ece']:.2%} after."
     )

@@ -93,12 +93,12 @@ class Archive:
         """
         if not self.has_sources():
             raise ServiceError(
-                f"There is no model `{self.name}`: bring one with `scripts/archive --name {self.name} --model-file …` "
-                f"or train one with `scripts/train --name {self.name} --idx …`."
+                f"There is no model `{self.name}`: build it with `scripts/archive --name {self.name} --model-file …` "
+                f"or train it with `scripts/train --name {self.name} --idx …`."
             )
         for source in self._sources().values():
             if not source.is_file():
-                raise ServiceError(f"{source} is missing and belongs into the archive: restore it with git.")
+                raise ServiceError(f"{source} is missing, and the archive needs it: restore it with git.")
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".building-") as aside:
             [program, *arguments] = self.command(aside)
             archiver = Path(sys.executable).with_name(program)

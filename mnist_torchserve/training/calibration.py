@@ -37,17 +37,17 @@ def doubts(temperature: float, ece: float, images: int, *, all_right: bool) -> l
         temperature: that was fitted.
         ece: the expected calibration error on test images, which played no part in the fit.
         images: how many these are.
-        all_right: whether the network reads every validation image rightly.
+        all_right: whether the network reads every validation image correctly.
     """
     found = []
     if ece > MOST_ECE:
         found.append(
-            f"not calibrated: its ECE is {ece:.2%} on {images:,} test images, where at most {MOST_ECE:.0%} is good"
+            f"not calibrated: its ECE is {ece:.2%} on {images:,} test images, above the limit of {MOST_ECE:.0%}"
         )
     if all_right:
-        found.append("not calibrated: it reads every validation image rightly, so these show no doubt to fit")
+        found.append("not calibrated: it reads every validation image correctly, so there are no errors to fit")
     elif temperature in (TEMPERATURES[0], TEMPERATURES[-1]):
-        found.append(f"not calibrated: its temperature of {temperature:g} is at the end of what is tried")
+        found.append(f"not calibrated: its temperature of {temperature:g} is at the end of the range that was tried")
     return found
 
 

@@ -31,11 +31,11 @@ def text(story: dict[str, Any]) -> str:
     """Return the whole card in Markdown. Every figure in it comes from `story`."""
     data, settings, figures = story["data"], story["configuration"], story["metrics"]
     rows = [[title, format(figures[name], shape)] for name, (title, shape) in _FIGURES.items()]
-    polarity = "Light on dark and dark on light are the same to it." if settings["either_polarity"] else ""
+    polarity = "It treats light on dark and dark on light alike." if settings["either_polarity"] else ""
     ranges = settings["ranges"]
     epochs = f"{settings['epochs']} epoch{'s' * (settings['epochs'] != 1)}"
     kinds = settings["outlier_kinds"]
-    others = "" if kinds == "none" else f"Images of the kind `{kinds}` teach it what is none of its classes."
+    others = "" if kinds == "none" else f'It learned "none of these" from images of the kind `{kinds}`.'
     remarks = "".join(f"{remark[0].upper()}{remark[1:]}.\n\n" for remark in story["remarks"])
     return f"""# Model card: {story["name"]}
 
@@ -45,12 +45,12 @@ Written by `scripts/train` on {story["created"][:10]}, on {story["machine"]}.
 
 {remarks}## Data
 
-{data["source"]}: {data["train"]:,} images to learn from, {data["validation"]:,} to fit the temperature and choose the
-seed by, {data["test"]:,} to report on. SHA-256 of pixels and labels: `{data["sha256"]}`.
+{data["source"]}: {data["train"]:,} images for training, {data["validation"]:,} to fit the temperature and to choose
+the seed, and {data["test"]:,} for the test. SHA-256 of pixels and labels: `{data["sha256"]}`.
 
 ## Training
 
-{epochs}, seed {story["seed"]} of {", ".join(story["seeds"])}. Images are turned by up to
+{epochs}, seed {story["seed"]} of {", ".join(story["seeds"])}. Images are rotated by up to
 {ranges["rotation"]:g}°, scaled by up to {ranges["scale"]:.0%}, sheared by up to {ranges["shear"]:g} and shifted by
 up to {ranges["shift"]:g} pixels. {others}
 Temperature: {story["temperature"]:.3f}, folded into the last layer.
@@ -59,7 +59,7 @@ Temperature: {story["temperature"]:.3f}, folded into the last layer.
 
 {markdown.table(["figure", "value"], rows)}
 
-`confidence` is the probability that the image shows that class; what is missing to 1 is spread over the other classes
-and "none of these". The unseen kinds, {", ".join(unseen.KINDS)}, were never learned from.
+`confidence` is the probability that the image shows that class. The rest of the probability is spread over the other
+classes and "none of these". The unseen kinds, {", ".join(unseen.KINDS)}, were not used in training.
 
 {chr(10).join(f"![{caption}](model_card/{name}.png)" + chr(10) for name, caption in _PICTURES.items())}"""

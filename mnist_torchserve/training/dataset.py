@@ -109,9 +109,7 @@ def of_idx(
             f"images in {directory}."
         )
     if len(train.labels) < MOST_FEW:
-        raise DatasetError(
-            f"Expected at least {MOST_FEW} images to learn from in {directory}, got {len(train.labels)}."
-        )
+        raise DatasetError(f"Expected at least {MOST_FEW} training images in {directory}, got {len(train.labels)}.")
     order = np.random.default_rng(SPLIT_SEED).permutation(len(train.labels))
     cut = len(order) // 6
     parts = [Split(train.pixels[rows], train.labels[rows]) for rows in (order[cut:], order[:cut])]
@@ -153,7 +151,7 @@ class _ArraysOnly(pickle.Unpickler):
                 return np.dtype
             case "numpy.core.multiarray", "_reconstruct":
                 return np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # private to NumPy
-        raise DatasetError(f"The MNIST pickle asks for {module}.{name}; only numpy arrays are admitted.")
+        raise DatasetError(f"The MNIST pickle asks for {module}.{name}; only numpy arrays are allowed.")
 
 
 def unpickle_arrays(content: bytes) -> Any:

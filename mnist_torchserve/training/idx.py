@@ -71,7 +71,7 @@ def read(directory: Path, part: str, *, transpose: bool = False) -> Split:
     if not len(pixels):
         raise DatasetError(f"Expected images in {images}, got none.")
     if len(pixels) > 1 and (pixels == pixels[0]).all():
-        raise DatasetError(f"Expected different images in {images}, got {len(pixels):,} times the same.")
+        raise DatasetError(f"Expected different images in {images}, got the same one {len(pixels):,} times.")
     if transpose:
         pixels = pixels.transpose(0, 2, 1)
     return Split(np.ascontiguousarray(pixels).reshape(-1, PIXELS), values)
@@ -131,7 +131,7 @@ def _require_one_set(directory: Path, files: Mapping[Any, Path]) -> None:
         one, other, *_ = files.values()
         raise DatasetError(
             f"Expected the files of one set in {directory}, got those of several: {one.name}, {other.name}. Move the "
-            "others elsewhere."
+            "other sets to other folders."
         )
 
 
@@ -154,5 +154,5 @@ def _content(path: Path, dimensions: int) -> NDArray[np.uint8]:
         raise DatasetError(f"{path} is not an IDX file of bytes in {dimensions} dimensions.")
     expected = header.size + int(np.prod(shape))
     if len(content) != expected:
-        raise DatasetError(f"{path} has {len(content):,} bytes, where its header says {expected:,}.")
+        raise DatasetError(f"{path} has {len(content):,} bytes, but its header says {expected:,}.")
     return np.frombuffer(content, np.uint8, offset=header.size).reshape(shape)

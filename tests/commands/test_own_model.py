@@ -62,7 +62,7 @@ def test_each_command_names_the_one_that_serves_a_new_archive(with_model: Checko
     assert with_model.run("scripts/archive --name numerals").endswith(f"Serve it:\n  {anew}\n")
     assert "`scripts/stop` and `scripts/serve --model numerals`" in with_model.run("scripts/update", code=1)
     output = with_model.run("scripts/serve --model mnist --gateway --detach", code=1)
-    assert output.startswith("TorchServe runs already, and serves numerals, not mnist: stop it with scripts/stop")
+    assert output.startswith("TorchServe is already running and serves numerals, not mnist: stop it with scripts/stop")
     assert with_model.gateway.process() is None
     with_model.run("scripts/serve --model numerals --gateway --detach")
     names = with_model.root / "models" / "numerals" / "archive" / "index_to_name.json"

@@ -78,7 +78,7 @@ def test_gateway_is_put_before_a_service_that_runs(checkout: Checkout) -> None:
     checkout.run("scripts/serve --detach")
     process = checkout.popen("env --default-signal scripts/serve --gateway")
     checkout.wait_for_output("Ctrl-C ends it")
-    assert checkout.output().startswith("TorchServe runs already\nStarting the gateway\n")
+    assert checkout.output().startswith("TorchServe is already running\nStarting the gateway\n")
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
     assert checkout.gateway.process() is None

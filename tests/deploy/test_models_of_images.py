@@ -79,7 +79,7 @@ def test_archive_is_for_any_user_to_read(build: Path) -> None:
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ("unknown", "There is no model `unknown`: bring one with `scripts/archive --name unknown .*`.*"),
+        ("unknown", "There is no model `unknown`: build it with `scripts/archive --name unknown .*`.*"),
         ("awesome,../x", "Expected a model's name of .*, got '../x'."),
         ("awesome,,", "Expected a model's name of .*, got ''."),
     ],

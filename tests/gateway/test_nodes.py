@@ -165,7 +165,7 @@ def test_update_that_fails_halfway_leaves_one_node_and_can_be_tried_again(checko
         program.write_text(works.replace("\n", f"\n{only_second}\n", 1))
         output = checkout.run("scripts/update", code=1)
         assert "TorchServe did not start, code 1: Error: no more of these" in output
-        assert "A second TorchServe serves in its place: scripts/update tries again" in output
+        assert "A second TorchServe serves instead: scripts/update tries again" in output
         assert (checkout.server.process(), foreground.poll()) == (None, None)
         answered.wait_for_more()
 

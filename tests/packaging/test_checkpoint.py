@@ -156,7 +156,7 @@ def test_package_that_reads_a_file_is_named_with_its_line(tmp_path: Path) -> Non
 def test_arguments_in_a_checkpoint_are_named(pack: Pack, held: dict[str, Any]) -> None:
     wider = nn.Sequential(nn.Linear(784, 48), nn.Linear(48, 10))
     saved = {"state_dict": {f"out.{name}": value for name, value in wider.state_dict().items()}, **held}
-    said = re.escape("""The file holds arguments of Net: try --model-args '{"hidden": 48}'.""")
+    said = re.escape("""The file contains arguments of Net: try --model-args '{"hidden": 48}'.""")
     with pytest.raises(PackagingError, match=rf"of another shape: .*{said}"):
         pack(HIDDEN, saved)
     with pytest.raises(PackagingError, match=rf"missing a required argument: 'hidden'.*{said}"):

@@ -86,7 +86,7 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
 
 def test_shape_that_the_file_does_not_take_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "theirs.onnx")
-    with pytest.raises(PackagingError, match=r"theirs\.onnx takes \(B, 1, 28, 28\), where --input-shape says 784"):
+    with pytest.raises(PackagingError, match=r"theirs\.onnx takes \(B, 1, 28, 28\), but --input-shape says 784"):
         package(Brought(name="net", network=file, shape=(784,)), tmp_path / "x" / "archive", lambda _: None)
 
 

@@ -98,7 +98,7 @@ def test_packing_says_what_it_found_and_leaves_the_code_out(packed: dict[str, Pa
     written = NETWORKS[name]
     classes = itself(np.zeros((1, 784), np.float32)).shape[1]
     taken = f"(B, {', '.join(map(str, written.taken))})"
-    first = said.splitlines()[1 if "took the prefix" in said.splitlines()[0] else 0]
+    first = said.splitlines()[1 if "removed the prefix" in said.splitlines()[0] else 0]
     assert taken in first or "left out" in first
     assert f"gives {written.means} of {classes} classes" in said
     with zipfile.ZipFile(packed[name].archive.path) as built:

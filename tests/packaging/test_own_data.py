@@ -48,7 +48,7 @@ def test_trained_model_is_served_with_its_names(trained: Path, make_server: Make
 def test_trained_model_has_a_card_with_pictures_and_a_golden_example(trained: Path) -> None:
     card = (trained / "model_card.md").read_text()
     assert "across, down, square" in card
-    assert "500 images to learn from" in card
+    assert "500 images for training" in card
     assert len(list((trained / "model_card").glob("*.png"))) == 6
     story = runtime.load(trained / "archive", None).metadata
     assert all(f"{remark[0].upper()}{remark[1:]}.\n" in card for remark in story["remarks"])
@@ -103,7 +103,7 @@ def test_damaged_files_and_wrong_labels_are_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Expected labels from 0 to 2, as in the training images, got 9 in the test"):
         dataset.of_idx("x", tmp_path)
     labels.write_bytes(gzip.compress(gzip.decompress(whole) + b"more"))
-    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz has 162 bytes, where its header says 158"):
+    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz has 162 bytes, but its header says 158"):
         dataset.of_idx("x", tmp_path)
     labels.write_bytes(whole)
     labels.write_bytes(labels.read_bytes()[:20])
@@ -157,7 +157,7 @@ def test_images_that_are_all_the_same_are_refused(tmp_path: Path, part: str, lev
     write_idx(
         tmp_path / f"{part}-images-idx3-ubyte", np.full((600 if part == "train" else 150, 28, 28), level, np.uint8)
     )
-    with pytest.raises(DatasetError, match=rf"different images in .*{part}-images-idx3-ubyte, got .*0 times the same"):
+    with pytest.raises(DatasetError, match=rf"different images in .*{part}-images-idx3-ubyte, got the same .*0 times"):
         dataset.of_idx("x", tmp_path)
 
 
@@ -166,12 +166,12 @@ def test_classes_that_no_image_shows_are_named(tmp_path: Path) -> None:
     assert own_data.absent(images) == []
     kept = images.test.labels == 1
     some = replace(images, test=idx.Split(images.test.pixels[kept], images.test.labels[kept]))
-    assert own_data.absent(some) == ["no image to test with shows class across or square"]
+    assert own_data.absent(some) == ["no test image shows class across or square"]
     kept = images.train.labels < 2
     some = replace(images, train=idx.Split(images.train.pixels[kept], images.train.labels[kept]))
-    assert own_data.absent(some) == ["no image to learn from shows class square"]
+    assert own_data.absent(some) == ["no training image shows class square"]
     many = replace(images, labels=tuple(map(str, range(100))))
-    assert own_data.absent(many)[1] == "no image to test with shows class 3 or 4 or 5 or 6 or 7, nor 92 others"
+    assert own_data.absent(many)[1] == "no test image shows class 3 or 4 or 5 or 6 or 7, nor 92 others"
 
 
 def test_validation_is_the_same_each_time_and_apart(tmp_path: Path) -> None:

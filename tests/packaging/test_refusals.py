@@ -40,7 +40,7 @@ from tests.support.idx_files import shapes, write_shapes
         (LINEAR.replace("classes=10", "classes"), r"--model-args \{\}: missing .*: 'classes'.*a subclass"),
         (
             LINEAR.replace("super()", "import urllib.error; raise urllib.error.URLError('no host')\n        super()"),
-            r"wants to download something and cannot.*--model-args",
+            r"tries to download something and fails.*--model-args",
         ),
         (LINEAR.replace("super()", "import nowhere\n        super()", 1), r"Net imports `nowhere`, which is not in"),
         (
@@ -56,7 +56,7 @@ from tests.support.idx_files import shapes, write_shapes
         ),
         (
             LINEAR.replace("self.out(x)\n", "self.out(x).repeat(1, 11)\n"),
-            r"takes \(B, 784\) and gives 110 values for an image, which are too many classes",
+            r"takes \(B, 784\) and gives 110 values for an image, which is too many classes",
         ),
         (
             LINEAR.replace("self.out(x)\n", "self.out(x.expand(-1, 3, 28, 28).conv2d())\n"),
@@ -78,7 +78,7 @@ def test_code_that_cannot_be_used(pack: Pack, source: str, words: str) -> None:
         ),
         ({"loss": 0.1, "epoch": 3}, r"Expected a state_dict .* got a dict with loss, epoch"),
         ([torch.ones(1)], r"got a list"),
-        (linear(11), r"of another shape: out.weight \(11, 784\) where \(10, 784\) is expected, out.bias \(11,\)"),
+        (linear(11), r"of another shape: out.weight \(11, 784\) instead of \(10, 784\), out.bias \(11,\)"),
         ({"out.weight": torch.ones(10, 784)}, r"missing: out.bias"),
         (
             linear() | {f"more{index}": torch.ones(1) for index in range(5)},
@@ -96,7 +96,7 @@ def test_weights_that_cannot_be_used(pack: Pack, saved: Any, words: str) -> None
 )
 def test_argument_that_json_cannot_hold_has_a_way_out(pack: Pack, body: str) -> None:
     taken = LINEAR.replace("classes=10", "options").replace("super().__init__()", body, 1)
-    with pytest.raises(PackagingError, match=r"Net cannot be made .*'dict' object.* a subclass that passes it on"):
+    with pytest.raises(PackagingError, match=r"Net cannot be constructed .*'dict' object.* subclass that passes it on"):
         pack(taken, arguments={"options": {"classes": 10}})
 
 

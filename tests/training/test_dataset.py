@@ -82,7 +82,7 @@ def test_missing_and_truncated_idx_files_are_named(tmp_path: Path) -> None:
         dataset.load(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x0801, 60_000))
     (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x0803, 60_000, 28, 28) + b"short")
-    with pytest.raises(dataset.DatasetError, match=r"train-images-idx3-ubyte has 21 bytes, where its header says"):
+    with pytest.raises(dataset.DatasetError, match=r"train-images-idx3-ubyte has 21 bytes, but its header says"):
         dataset.load(tmp_path)
 
 
@@ -107,6 +107,6 @@ class Malice:
 
 def test_pickle_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(dataset.DatasetError, match="only numpy arrays are admitted"):
+    with pytest.raises(dataset.DatasetError, match="only numpy arrays are allowed"):
         dataset.unpickle_arrays(pickle.dumps(Malice(), protocol=2))
     assert not Path("broken-into").exists()

@@ -1,4 +1,4 @@
-"""A small set of somebody's own: trained in any few steps, its confidence calibrated or said not to be."""
+"""A user's small set of images: trained in any few steps, its confidence calibrated or said not to be."""
 
 from pathlib import Path
 
@@ -77,16 +77,16 @@ def test_images_that_are_all_read_rightly_give_no_certainty(margin: float) -> No
     else:
         assert found == 0.5, "what was sure without a temperature stays so"
     [doubt] = calibration.doubts(found, 0.0, 100, all_right=True)
-    assert doubt.startswith("not calibrated: it reads every validation image rightly")
+    assert doubt.startswith("not calibrated: it reads every validation image correctly")
 
 
 def test_what_stays_uncalibrated_is_said() -> None:
     least, most = calibration.TEMPERATURES[0], calibration.TEMPERATURES[-1]
     for end in (least, most):
         [doubt] = calibration.doubts(float(end), 0.01, 60, all_right=False)
-        assert doubt == f"not calibrated: its temperature of {end:g} is at the end of what is tried"
+        assert doubt == f"not calibrated: its temperature of {end:g} is at the end of the range that was tried"
     [doubt] = calibration.doubts(1.0, 0.0713, 1_600, all_right=False)
-    assert doubt == "not calibrated: its ECE is 7.13% on 1,600 test images, where at most 5% is good"
+    assert doubt == "not calibrated: its ECE is 7.13% on 1,600 test images, above the limit of 5%"
     assert not calibration.doubts(1.0, 0.05, 60, all_right=False)
 
 
