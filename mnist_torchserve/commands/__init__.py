@@ -25,7 +25,7 @@ def labels(name: str) -> list[str]:
         raise argparse.ArgumentTypeError(f"{name} cannot be read: {error}") from None
     found = [line.strip() for line in text.splitlines() if line.strip()]
     if twice := [label for index, label in enumerate(found) if label in found[:index]]:
-        raise argparse.ArgumentTypeError(f"{name} has {twice[0]} twice, where each class wants a name of its own")
+        raise argparse.ArgumentTypeError(f"{name} has {twice[0]} twice, but each class needs its own name")
     return found
 
 
