@@ -55,7 +55,7 @@ def _array(content: bytes) -> tuple[Pixels, dict[int, Refusal]]:
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
         if array.shape not in _SHAPES and array.shape[1:] not in _SHAPES:
-            raise ValueError(f"it has the shape {array.shape} in place of (784,), (28, 28), (n, 784) or (n, 28, 28)")
+            raise ValueError(f"it has the shape {array.shape} instead of (784,), (28, 28), (n, 784) or (n, 28, 28)")
         with np.errstate(over="ignore"):  # values beyond float32 become infinite, so they are out of range
             pixels = array.astype(np.float32).reshape(-1, PIXELS)
     except (ValueError, TypeError, EOFError) as error:

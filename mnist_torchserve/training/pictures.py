@@ -101,7 +101,7 @@ def _confusion_matrix(probabilities: NDArray[np.float32], test: Split, what: str
         group = np.eye(len(counts), dtype=int)[:, worst]  # (K, classes that are shown)
         group = np.column_stack([group, 1 - group.sum(1)])
         counts, wrong = group.T @ counts @ group, group.T @ wrong @ group
-        wrong[-1, -1] = 0  # this field has all that the others read rightly as well
+        wrong[-1, -1] = 0  # this field has all that the others read correctly as well
         title += f": the {_WORST} of {len(names)} classes with the most mistakes"
         names = [*(names[index] for index in worst), "others"]
     side = max(5.2, 0.4 * len(counts))
