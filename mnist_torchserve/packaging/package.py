@@ -106,6 +106,7 @@ def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> N
     expected = export.answers(adapter, images)
     metadata = _metadata(brought, f"{kind.__name__} {findings}", brought.weights, calibration)
     files = Files.of(folder, brought.name)
+    tell("Exporting the network to ONNX, and comparing the two.")
     try:
         export.write(adapter, metadata, files)
     except export.ExportError as error:
