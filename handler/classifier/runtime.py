@@ -136,8 +136,7 @@ class TorchRuntime:
         self.name = f"torch-{device}"
         self._torch, self._device = torch, device
         if device != "cpu":  # with TF32, a GPU's answers would differ from a CPU's
-            torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # torch's stubs lack it
-            torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]  # likewise
+            torch.backends.cudnn.allow_tf32 = False
         _require(path)
         try:
             self._network, self.metadata = torch_network.load(path, device)

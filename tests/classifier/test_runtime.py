@@ -92,6 +92,7 @@ def test_network_that_does_not_run_on_a_device_is_named(tmp_path: Path) -> None:
     """A stand-in for a GPU: no values come back from the device `meta`."""
     with pytest.raises(WeightsError, match=r"mnist\.pt does not run on meta: .*`deviceType: cpu` in its model-config"):
         runtime.TorchRuntime(MODEL_STORE / "mnist.pt", "meta")
+    assert not torch.backends.cudnn.allow_tf32, "which fails to be read where its parts differ"
 
 
 def test_pickled_code_in_mnist_pt_is_refused(tmp_path: Path) -> None:
