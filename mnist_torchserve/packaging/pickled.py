@@ -24,7 +24,7 @@ class Inert(dict[Any, Any]):
     attributes: dict[str, Any]
 
     # Unpickling calls these.
-    def __new__(cls, *_: Any, **__: Any) -> "Inert":  # noqa: D102
+    def __new__(cls, *_: Any, **__: Any) -> "Inert":  # noqa: D102 - as said above
         made = super().__new__(cls)
         made.attributes = {}
         return made
@@ -32,7 +32,7 @@ class Inert(dict[Any, Any]):
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
 
-    def __call__(self, *_: Any, **__: Any) -> "Inert":  # noqa: D102
+    def __call__(self, *_: Any, **__: Any) -> "Inert":  # noqa: D102 - as said above
         return Inert()
 
     def __setstate__(self, state: Any) -> None:
