@@ -31,6 +31,10 @@ _DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
+_OURS = (
+    "classifier",
+    "mnist_torchserve",
+)  # this project's own code lies in the folder if a user's file is in the checkout
 _PINNED = ("torch", "numpy")  # which another package must not replace
 # Beside a torch without CUDA, torchvision and others must be without it too. scripts/bootstrap reads the same variable.
 _INDEX_WITHOUT_CUDA = os.environ.get("PYTORCH_INDEX_URL") or "https://download.pytorch.org/whl/cpu"
@@ -136,7 +140,10 @@ class Source:
         return [
             name
             for name, file in files.items()
-            if file and Path(file).is_relative_to(self.folder) and "site-packages" not in Path(file).parts
+            if file
+            and Path(file).is_relative_to(self.folder)
+            and "site-packages" not in Path(file).parts
+            and name.partition(".")[0] not in _OURS
         ]
 
     def _import(self) -> ModuleType:

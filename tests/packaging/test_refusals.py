@@ -162,6 +162,11 @@ def test_name_of_another_module_is_refused(tmp_path: Path) -> None:
         source.load()
 
 
+def test_file_in_the_checkout_does_not_bring_this_projects_code_along() -> None:
+    brought = Source("my_model", ROOT, None).files()
+    assert [place for place in brought if place.startswith(("handler/", "mnist_torchserve/"))] == []
+
+
 def test_class_in_a_package_and_file_in_a_package(tmp_path: Path) -> None:
     folder = tmp_path / "my_project"
     folder.mkdir()
