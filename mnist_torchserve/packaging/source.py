@@ -32,7 +32,7 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 # This project's own code, which lies in the folder if a user's file is in the checkout.
-_OURS = ("__main__", "classifier", "mnist_torchserve")
+_OURS = ("__main__", "__mp_main__", "classifier", "mnist_torchserve")
 _PINNED = ("torch", "numpy")  # which another package must not replace
 # Beside a torch without CUDA, torchvision and others must be without it too. scripts/bootstrap reads the same variable.
 _INDEX_WITHOUT_CUDA = os.environ.get("PYTORCH_INDEX_URL") or "https://download.pytorch.org/whl/cpu"
