@@ -19,6 +19,7 @@ from typing import Any, TypeGuard
 
 import requests
 from torch import nn
+from mnist_torchserve.project import ROOT
 from .errors import PackagingError, one_line
 
 # Where a package is installed under another name than it is imported by.
@@ -32,7 +33,7 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 # This project's own code, which lies in the folder if a user's file is in the checkout.
-_OURS = ("__main__", "__mp_main__", "classifier", "mnist_torchserve")
+_OURS = tuple(ROOT / name for name in ("handler", "mnist_torchserve", "scripts"))
 _PINNED = ("torch", "numpy")  # which another package must not replace
 # Beside a torch without CUDA, torchvision and others must be without it too. scripts/bootstrap reads the same variable.
 _INDEX_WITHOUT_CUDA = os.environ.get("PYTORCH_INDEX_URL") or "https://download.pytorch.org/whl/cpu"
@@ -141,7 +142,7 @@ class Source:
             if file
             and Path(file).is_relative_to(self.folder)
             and "site-packages" not in Path(file).parts
-            and name.partition(".")[0] not in _OURS
+            and not any(Path(file).is_relative_to(ours) for ours in _OURS)
         ]
 
     def _import(self) -> ModuleType:
