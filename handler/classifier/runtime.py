@@ -12,19 +12,21 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from .types import MAX_CLASSES, PIXELS, Pixels, Probabilities
 
+_AGAIN = (
+    "Bring or train the model again with `scripts/archive` or `scripts/train`; `git checkout model_store` restores "
+    "MNIST's."
+)
+
 
 class WeightsError(RuntimeError):
-    """A weights file cannot be used. The message says why, and how to get another one."""
+    """A weights file cannot be used. The message says why, and what to do."""
 
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, problem)  # so that another process can pass it on
+    def __init__(self, path: Path, problem: str, remedy: str = _AGAIN) -> None:
+        super().__init__(path, problem, remedy)  # so that another process can pass it on
 
     def __str__(self) -> str:
-        path, problem = self.args
-        return (
-            f"{path} {problem}. Bring or train the model again with `scripts/archive` or `scripts/train`; "
-            "`git checkout model_store` restores MNIST's."
-        )
+        path, problem, remedy = self.args
+        return f"{path} {problem}. {remedy}"
 
 
 class Files(NamedTuple):
@@ -140,6 +142,12 @@ class TorchRuntime:
         _require(path)
         try:
             self._network, self.metadata = torch_network.load(path, device)
+        except ModuleNotFoundError as error:
+            raise WeightsError(
+                path,
+                f"needs the package `{error.name}`, which the network's code imports",
+                "Install it beside TorchServe; in an image, with `--build-arg PACKAGES=…`.",
+            ) from None
         except Exception as error:  # a broken pickle can raise any error
             raise WeightsError(path, f"does not hold the weights of its network: {_first_line(error)}") from None
         try:

@@ -88,6 +88,15 @@ def test_another_network_in_mnist_pt_is_refused(tmp_path: Path) -> None:
         runtime.TorchRuntime(tmp_path / "mnist.pt", "cpu")
 
 
+def test_package_that_a_networks_code_imports_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_code.py").write_text("import nowhere_to_be_found\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    imported = {"module": "my_code", "class": "Net", "arguments": {}, "interface": {}}
+    torch.save({"state_dict": {}, "metadata": {"imported": imported}}, tmp_path / "mine.pt")
+    with pytest.raises(WeightsError, match=r"mine\.pt needs the package `nowhere_to_be_found`.*PACKAGES=…`\.$"):
+        runtime.TorchRuntime(tmp_path / "mine.pt", "cpu")
+
+
 def test_network_that_does_not_run_on_a_device_is_named(tmp_path: Path) -> None:
     """A stand-in for a GPU: no values come back from the device `meta`."""
     with pytest.raises(WeightsError, match=r"mnist\.pt does not run on meta: .*`deviceType: cpu` in its model-config"):
