@@ -17,8 +17,8 @@ BY_HAND = ROOT / "docs" / "by_hand.md"
 Blocks = list[tuple[str, str]]  # language and text
 
 
-def blocks(page: Path) -> Blocks:
-    return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+def blocks(text: str) -> Blocks:
+    return re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def commands(block: str) -> list[str]:
@@ -30,7 +30,7 @@ def commands(block: str) -> list[str]:
 def run_through(page: Path, checkout: Checkout) -> None:
     """Follow a page as typed, from its first command to its last; each prints what the page says."""
     printed = ""
-    for language, block in blocks(page):
+    for language, block in blocks(page.read_text()):
         if language == "json":
             assert rounded(json.loads(printed)) == rounded(json.loads(block))
             continue
@@ -45,7 +45,7 @@ def run_through(page: Path, checkout: Checkout) -> None:
 
 
 def test_readme_has_the_two_commands_first() -> None:
-    assert blocks(README)[0] == ("sh", "scripts/serve --detach\nscripts/test\n")
+    assert blocks(README.read_text())[0] == ("sh", "scripts/serve --detach\nscripts/test\n")
 
 
 def test_readme_lists_every_page() -> None:
@@ -63,7 +63,7 @@ def test_service_works_by_hand(checkout: Checkout) -> None:
 
 
 def test_readme_shows_an_alert_as_it_is() -> None:
-    [[shown]] = [yaml.safe_load(block) for language, block in blocks(README) if language == "yaml"]
+    [[shown]] = [yaml.safe_load(block) for language, block in blocks(README.read_text()) if language == "yaml"]
     groups = yaml.safe_load((ROOT / "deploy" / "monitoring" / "rules.yml").read_text())["groups"]
     [alert] = [rule for group in groups for rule in group["rules"] if rule.get("alert") == shown["alert"]]
     assert shown.items() <= alert.items()

@@ -42,7 +42,7 @@ def test_page_works_as_typed(checkout: Checkout) -> None:
     write_shapes(checkout.root / "fashion", first=1)
     (checkout.root / "labels.txt").write_text("across\ndown\nsquare\n")
     printed: dict[str, list[str]] = {}
-    for language, block in blocks(ROOT / "docs" / "your_model.md"):
+    for language, block in blocks((ROOT / "docs" / "your_model.md").read_text()):
         for command in commands(block) if language == "sh" else ():
             said = checkout.run(checkout.on_own_ports(quick(command)), timeout=170)
             printed.setdefault(command.split()[0].removeprefix("scripts/"), []).append(said)

@@ -16,7 +16,7 @@ from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import Archive
 from tests.packaging import networks
 from tests.packaging.networks import NETWORKS
-from tests.support import engine
+from tests.support import checkout, engine
 from tests.support.engine import Compose
 
 pytestmark = pytest.mark.containers
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.containers
 KEY = {"x-api-key": "0123456789abcdef0123456789abcdef"}
 FIRST, SECOND = "has_arguments", "checks_for_nan"  # the second cannot be exported
 PACKAGE = "sortedcontainers"  # which TorchServe's image lacks
-LEFT_OUT = ("models", ".git", ".venv", ".data", ".run", "logs", "results", "__pycache__", ".*_cache", ".hypothesis")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +31,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Compose,
     """Two models in a copy of this tree, built and started by Compose; the gateway's URL."""
     folder = tmp_path_factory.mktemp("own")
     root = folder / "checkout"
-    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*checkout.LEFT_OUT))
     for name in (FIRST, SECOND):
         brought, _ = networks.write(name, folder / name)
         if name == SECOND:

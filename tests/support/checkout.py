@@ -19,8 +19,8 @@ from tests.support import bootstrap, environments
 USUAL_PORTS = ("8080", "8081", "8082", "7070", "7071", "8000", "8001")
 
 # Files that are not part of the checkout, or that other tests write at the same time.
-_LEFT_OUT = ["models", ".git", ".venv", ".data", ".run", "logs", "results", "__pycache__", ".*_cache", ".hypothesis"]
-_LEFT_OUT += ["key_file.json", ".building-*"]
+LEFT_OUT = ["models", ".git", ".venv", ".data", ".run", "logs", "results", "__pycache__", ".*_cache", ".hypothesis"]
+LEFT_OUT += ["key_file.json", ".building-*"]
 
 
 class Checkout:
@@ -29,7 +29,7 @@ class Checkout:
     def __init__(self, root: Path, ports: list[int]) -> None:
         self.root = root
         self._ports = dict(zip(USUAL_PORTS, map(str, ports), strict=True))
-        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*LEFT_OUT))
         environments.of_checkout(root)
         bootstrap.load(root).environment.Environment().remember_all()
         config, settings = root / "config.properties", root / "deploy" / "gateway" / "settings.toml"
