@@ -96,6 +96,7 @@ class MnistHandler:
         decoded = time.perf_counter()
         probabilities = self._runtime.probabilities(read.pixels)
         inferred = time.perf_counter()
+        read.refuse_unanswered(probabilities)
         if self._reporter:
             times = decoded - began, inferred - decoded
             self._reporter.observe(telemetry.BatchRecord(probabilities, read.refusals, *times))

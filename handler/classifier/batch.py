@@ -51,6 +51,12 @@ _SEVERAL = {
 }
 
 
+_UNANSWERED = (
+    "The model's network gives no finite numbers for this image, as when it divides by a contrast of zero. "
+    "Send another image."
+)
+
+
 class Group(NamedTuple):
     """The images of a request in one of KServe's protocols, and their rows in the batch."""
 
@@ -67,6 +73,14 @@ class Batch(NamedTuple):
     groups: dict[int, Group]  # by request
     detailed: frozenset[int]  # the requests of one image that ask for details
     model: Model
+
+    def refuse_unanswered(self, probabilities: Probabilities) -> None:
+        """Refuse the images whose probabilities, of (n + m, K), are not finite: a user's network may divide by zero."""
+        finite = np.isfinite(probabilities)
+        if finite.all():
+            return
+        for row in np.flatnonzero(~finite.all(axis=1)).tolist():
+            self.refusals.setdefault(row, Refusal("image", _UNANSWERED))
 
     def responses(self, probabilities: Probabilities) -> list[Response]:
         """Return the responses for the model's probabilities (n + m, K)."""

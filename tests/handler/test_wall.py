@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from classifier import batch, payload, protocols, runtime, telemetry
+from classifier.types import Pixels, Probabilities
 from mnist_torchserve.contract import PIXELS, blank
 from tests.support.worker import Answer, Worker, form, request
 
@@ -127,3 +128,25 @@ def test_guilty_one_is_found_however_often_it_fails(
     assert answers[:8] + answers[9:] == [right] * 15
     assert answers[8][0] == (500 if guilty is not GOOD else 200)
     assert np.isclose(answers[0][2]["confidence"], right[2]["confidence"])
+
+
+def test_image_without_a_finite_answer_is_refused_alone(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's network that divides by an image's contrast gives NaN for a black one."""
+    ask, observed = runtime.OnnxRuntime.probabilities, []
+
+    def divided(each: runtime.OnnxRuntime, pixels: Pixels) -> Probabilities:
+        return np.where(pixels.any(axis=1, keepdims=True), ask(each, pixels), np.float32(np.nan))
+
+    monkeypatch.setattr(runtime.OnnxRuntime, "probabilities", divided)
+    monkeypatch.setattr(telemetry.Reporter, "observe", lambda _, record: observed.append(record.refusals))
+    black = blank(0.0)["data"]
+    tensor = {"shape": [2, PIXELS], "datatype": "FP32", "data": [black, [0.5] * PIXELS]}
+    bodies: list[dict[str, Any]] = [{"data": black}, {"instances": [black, [0.5] * PIXELS]}, {"inputs": [tensor]}]
+    alone, v1, v2, good = worker.predict(*(request(json.dumps(body).encode()) for body in bodies), GOOD)
+    assert (alone[0], v1[0], v2[0], good[0]) == (422, 200, 200, 200)
+    assert alone[2]["message"].startswith("The model's network gives no finite numbers for this image")
+    assert v1[2]["predictions"] == [alone[2], good[2]]
+    outputs = {output["name"]: output["data"] for output in v2[2]["outputs"]}
+    assert outputs["prediction"] == [-1, good[2]["prediction"]]
+    assert outputs["error"] == [alone[2]["message"], ""]
+    assert [{refusal.reason for refusal in refusals.values()} for refusals in observed] == [{"image"}]
