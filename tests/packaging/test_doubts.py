@@ -70,7 +70,7 @@ def test_calibration_of_a_network_that_reads_its_images_is_not_doubted(
     write_idx(folder / "validation-images-idx3-ubyte", images)
     write_idx(folder / "validation-labels-idx1-ubyte", labels)
     said = pack(THREE, reads_shapes, validation=folder)
-    assert not re.search("chance|bound|test images|nearly the same", said)
+    assert not re.search("chance|[Nn]ot calibrated|test images|nearly the same", said)
 
 
 def test_calibration_at_chance_is_doubted(tmp_path: Path, pack: Pack, reads_shapes: dict[str, Any]) -> None:
@@ -79,17 +79,39 @@ def test_calibration_at_chance_is_doubted(tmp_path: Path, pack: Pack, reads_shap
     assert "no better than chance" in (tmp_path / "packed" / "model_card.md").read_text()
 
 
-@pytest.mark.parametrize(("scale", "sure"), [(30.0, True), (0.001, False)])
-def test_temperature_at_its_bound_is_doubted(scale: float, sure: bool) -> None:
-    """Logits that are far too sure, or hardly sure at all, of what is mostly right."""
+def answers(scale: float, right: float) -> tuple[Any, Any]:
+    """Probabilities (300, 3) of logits whose size is `scale`, of which a share is right, and the labels (300,)."""
     rng = np.random.default_rng(0)
     labels = (np.arange(300) % 3).astype(np.uint8)
-    logits = np.eye(3)[np.where(rng.random(300) < 0.2, (labels + 1) % 3, labels)] * scale
-    powers = np.exp(logits)
-    found = calibrate((powers / powers.sum(1, keepdims=True)).astype(np.float32), labels)
-    assert found["temperature"] == pytest.approx(10 if sure else 0.1)
-    assert any("at its bound" in doubt for doubt in found["doubts"])
-    assert not any("chance" in doubt for doubt in found["doubts"])
+    powers = np.exp(np.eye(3)[np.where(rng.random(300) < right, labels, (labels + 1) % 3)] * scale)
+    return (powers / powers.sum(1, keepdims=True)).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("scale", [30.0, 0.05])
+def test_temperature_is_found_far_from_1(scale: float) -> None:
+    """Logits that are far too sure, or hardly sure at all, of what is mostly right."""
+    probabilities, labels = answers(scale, 0.8)
+    found = calibrate(probabilities, labels)
+    right = (probabilities.argmax(1) == labels).mean()
+    assert found["temperature"] == pytest.approx(scale / np.log(2 * right / (1 - right)), rel=0.05)
+    assert found["after"]["ece"] < 0.02 < found["before"]["ece"]
+    assert found["doubts"] == []
+
+
+@pytest.mark.parametrize(
+    ("scale", "right", "words"),
+    [
+        (
+            0.001,
+            0.8,
+            "Not calibrated: its temperature of 0.01 is at the end of the range that was tried. Check the labels",
+        ),
+        (3.0, 1.0, "Not calibrated: it reads every validation image correctly.*More or harder images would show"),
+    ],
+)
+def test_what_stays_uncalibrated_is_said(scale: float, right: float, words: str) -> None:
+    [doubt] = calibrate(*answers(scale, right))["doubts"]
+    assert re.match(words, doubt)
 
 
 def test_calibration_on_the_test_images_is_said(tmp_path: Path, pack: Pack, reads_shapes: dict[str, Any]) -> None:
