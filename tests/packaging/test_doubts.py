@@ -1,5 +1,6 @@
 """What works but is likely wrong is said: pixels of another range, other images, another meaning of the output."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,29 @@ def test_calibration_of_a_network_that_reads_its_images_is_not_doubted(
     write_idx(folder / "validation-labels-idx1-ubyte", labels)
     said = pack(THREE, reads_shapes, validation=folder)
     assert not re.search("chance|[Nn]ot calibrated|test images|nearly the same", said)
+
+
+def test_calibration_finds_the_temperature_that_was_taken_away(
+    tmp_path: Path, pack: Pack, reads_shapes: dict[str, Any]
+) -> None:
+    """A network that is four times too sure of what it reads is calibrated back."""
+    folder = write_shapes(tmp_path / "idx", first=1)
+    sure = THREE.replace("self.out(x)\n", "self.out(x) * 4\n")
+    plain = pack(sure.replace(" * 4", ""), reads_shapes, validation=folder)
+    again = pack(sure, reads_shapes, validation=folder)
+    found = [float(re.findall(r"temperature ([\d.]+)", said)[0]) for said in (plain, again)]
+    assert found[1] == pytest.approx(4 * found[0], rel=0.02)
+    before, after = (float(value) for value in re.findall(r"NLL ([\d.]+) before and ([\d.]+) after", again)[0])
+    assert after < before
+    golden = json.loads((tmp_path / "packed" / "archive" / "golden_example.json").read_text())
+    validation, truth = shapes(150, 2)
+    [row] = [
+        index for index, image in enumerate(validation) if (image.ravel() / 255).round(6).tolist() == golden["data"]
+    ]
+    assert golden["prediction"] == truth[row], "it reads it rightly"
+    card = (tmp_path / "packed" / "model_card.md").read_text()
+    assert "Calibrated on 150 images" in card
+    assert "Not calibrated" not in card
 
 
 def test_calibration_at_chance_is_doubted(tmp_path: Path, pack: Pack, reads_shapes: dict[str, Any]) -> None:

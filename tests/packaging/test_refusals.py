@@ -1,7 +1,6 @@
 """What cannot be packed, each with the sentence that says what to do."""
 
 import importlib
-import json
 import re
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from mnist_torchserve.packaging.source import Source, missing_package
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.training.idx import DatasetError
 from tests.packaging.linear import LINEAR, Pack, linear
-from tests.support.idx_files import shapes, write_shapes
+from tests.support.idx_files import write_shapes
 
 
 @pytest.mark.parametrize(
@@ -181,37 +180,6 @@ def test_class_in_a_package_and_file_in_a_package(tmp_path: Path) -> None:
             assert {"my_project/net.py", "my_project/layers.py"} <= set(source.files())
     with pytest.raises(PackagingError, match=r"my_project\.model:MyModel, got my_project"):
         Source.of_name("my_project", tmp_path)
-
-
-def test_calibration_finds_the_temperature_that_was_taken_away(tmp_path: Path, pack: Pack) -> None:
-    """A network that is four times too sure of what it reads is calibrated back."""
-    folder = write_shapes(tmp_path / "idx", first=1)
-    sure = LINEAR.replace("classes=10", "classes=3").replace("self.out(x)\n", "self.out(x) * 4\n")
-    images, labels = (torch.from_numpy(each) for each in shapes(120, 2))
-    pixels = images.reshape(-1, 784).float() / 255
-    torch.manual_seed(0)
-    layer = nn.Linear(784, 3)
-    optimizer = torch.optim.Adam(layer.parameters(), 0.02)
-    for _ in range(300):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(layer(pixels), labels.long()).backward()  # type: ignore[no-untyped-call]  # torch's
-        optimizer.step()
-    saved = {f"out.{name}": value for name, value in layer.state_dict().items()}
-    plain = pack(sure.replace(" * 4", ""), saved, validation=folder)
-    again = pack(sure, saved, validation=folder)
-    found = [float(re.findall(r"temperature ([\d.]+)", said)[0]) for said in (plain, again)]
-    assert found[1] == pytest.approx(4 * found[0], rel=0.02)
-    before, after = (float(value) for value in re.findall(r"NLL ([\d.]+) before and ([\d.]+) after", again)[0])
-    assert after < before
-    golden = json.loads((tmp_path / "packed" / "archive" / "golden_example.json").read_text())
-    validation, truth = shapes(150, 2)
-    [row] = [
-        index for index, image in enumerate(validation) if (image.ravel() / 255).round(6).tolist() == golden["data"]
-    ]
-    assert golden["prediction"] == truth[row], "it reads it rightly"
-    card = (tmp_path / "packed" / "model_card.md").read_text()
-    assert "Calibrated on 150 images" in card
-    assert "Not calibrated" not in card
 
 
 def test_export_that_fails_says_nothing_but_our_sentence(pack: Pack, capfd: pytest.CaptureFixture[str]) -> None:
