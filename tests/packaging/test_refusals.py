@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-from mnist_torchserve.packaging import checkpoint
 from mnist_torchserve.packaging.errors import PackagingError
 from mnist_torchserve.packaging.source import Source, missing_package
 from mnist_torchserve.project import ROOT
@@ -72,12 +70,6 @@ def test_code_that_cannot_be_used(pack: Pack, source: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("saved", "words"),
     [
-        (
-            nn.Linear(784, 10),
-            r"holds a pickled torch.nn.modules.linear.Linear.*torch.load\(.*weights_only=False\).*torch.save",
-        ),
-        ({"loss": 0.1, "epoch": 3}, r"Expected a state_dict .* got a dict with loss, epoch"),
-        ([torch.ones(1)], r"got a list"),
         (linear(11), r"of another shape: out.weight \(11, 784\) instead of \(10, 784\), out.bias \(11,\)"),
         ({"out.weight": torch.ones(10, 784)}, r"missing: out.bias"),
         (
@@ -110,12 +102,6 @@ def test_class_of_the_page_hands_an_object_on(pack: Pack) -> None:
         config + net.replace("self.out(x)\n", "self.out(x)[:, :10]\n\n\n") + subclass, saved, class_name="Served"
     )
     assert "Served takes (B, 784), gives logits of 10 classes" in said
-
-
-def test_what_is_no_file_of_torch_is_not_called_code(tmp_path: Path) -> None:
-    (tmp_path / "notes.pth").write_text("dummy\n")
-    with pytest.raises(PackagingError, match=r"notes\.pth is not a file that torch\.save wrote\.$"):
-        checkpoint.read(tmp_path / "notes.pth")
 
 
 @pytest.mark.parametrize("torch_version", ["2.13.0", "2.13.0+cpu"])
@@ -151,8 +137,6 @@ def test_what_is_said_stands_above_what_is_found(pack: Pack, tmp_path: Path) -> 
     assert "takes (B, 784)" in pack(twice, shape=(784,))
     assert "logits" in pack(LINEAR.replace("self.out(x)\n", "torch.sigmoid(self.out(x))\n"), meaning="logits")
     assert "Other takes" in pack(LINEAR + "\n\nclass Other(Net):\n    pass\n", class_name="Other")
-    with pytest.raises(PackagingError, match="Expected a label for each of 10 classes, got 2"):
-        pack(labels=["a", "b"])
 
 
 def test_name_of_another_module_is_refused(tmp_path: Path) -> None:
