@@ -12,14 +12,14 @@ from torch import nn
 from mnist_torchserve.client import digits
 from mnist_torchserve.packaging.confidence import calibrate
 from mnist_torchserve.packaging.errors import PackagingError
-from tests.packaging.linear import LINEAR, Pack, linear
+from tests.packaging.linear import LINEAR, Pack, giving, linear
 from tests.support.idx_files import shapes, write_idx, write_shapes
 
 SAME = r"nearly the same answer to all .* real digits.*--normalize 0 0\.00392157.*--dark-on-light"
 INSIDE = {
-    "divides": "self.out((x / 255 - 0.1307) / 0.3081)\n",
-    "float": "self.out(x.float().div(255.0))\n",
-    "centres": "self.out((x - 127.5) / 127.5)\n",
+    "divides": "self.out((x / 255 - 0.1307) / 0.3081)",
+    "float": "self.out(x.float().div(255.0))",
+    "centres": "self.out((x - 127.5) / 127.5)",
 }
 
 
@@ -44,12 +44,12 @@ def _fitted(images: torch.Tensor, labels: torch.Tensor, classes: int) -> dict[st
 
 @pytest.mark.parametrize("inside", INSIDE)
 def test_pixels_of_another_range_are_noticed(pack: Pack, reads_digits: dict[str, Any], inside: str) -> None:
-    assert re.search(SAME, pack(LINEAR.replace("self.out(x)\n", INSIDE[inside]), reads_digits))
+    assert re.search(SAME, pack(giving(INSIDE[inside]), reads_digits))
 
 
 def test_network_that_tells_digits_apart_is_not_doubted(pack: Pack, reads_digits: dict[str, Any]) -> None:
     assert "nearly the same" not in pack(LINEAR, reads_digits)
-    divides = LINEAR.replace("self.out(x)\n", INSIDE["divides"])
+    divides = giving(INSIDE["divides"])
     assert "nearly the same" not in pack(divides, reads_digits, std=0.00392157)
 
 
@@ -79,7 +79,7 @@ def test_calibration_finds_the_temperature_that_was_taken_away(
 ) -> None:
     """A network that is four times too sure of what it reads is calibrated back."""
     folder = write_shapes(tmp_path / "idx", first=1)
-    sure = THREE.replace("self.out(x)\n", "self.out(x) * 4\n")
+    sure = giving("self.out(x) * 4", THREE)
     plain = pack(sure.replace(" * 4", ""), reads_shapes, validation=folder)
     again = pack(sure, reads_shapes, validation=folder)
     found = [float(re.findall(r"temperature ([\d.]+)", said)[0]) for said in (plain, again)]
@@ -146,20 +146,20 @@ def test_calibration_on_the_test_images_is_said(tmp_path: Path, pack: Pack, read
 @pytest.mark.parametrize(
     ("inside", "meaning", "words"),
     [
-        ("self.out(x)\n", "probabilities", r"--output probabilities.*from -\d.*look like logits: leave --output out"),
-        ("self.out(x)\n", "log-probabilities", r"--output log-probabilities.*look like logits"),
-        ("self.out(x).log_softmax(1)\n", "probabilities", r"--output probabilities.*look like log-probabilities"),
-        ("self.out(x).softmax(1)\n", "log-probabilities", r"look like probabilities"),
-        ("torch.sigmoid(self.out(x))\n", "probabilities", r"--output probabilities.*sigmoids"),
+        ("self.out(x)", "probabilities", r"--output probabilities.*from -\d.*look like logits: leave --output out"),
+        ("self.out(x)", "log-probabilities", r"--output log-probabilities.*look like logits"),
+        ("self.out(x).log_softmax(1)", "probabilities", r"--output probabilities.*look like log-probabilities"),
+        ("self.out(x).softmax(1)", "log-probabilities", r"look like probabilities"),
+        ("torch.sigmoid(self.out(x))", "probabilities", r"--output probabilities.*sigmoids"),
     ],
 )
 def test_output_that_is_not_what_is_said_is_refused(pack: Pack, inside: str, meaning: str, words: str) -> None:
     with pytest.raises(PackagingError, match=words):
-        pack(LINEAR.replace("self.out(x)\n", inside), linear(), meaning=meaning)
+        pack(giving(inside), linear(), meaning=meaning)
 
 
 def test_what_may_be_meant_is_taken_as_said(pack: Pack) -> None:
-    softmax = LINEAR.replace("self.out(x)\n", "self.out(x).softmax(1)\n")
+    softmax = giving("self.out(x).softmax(1)")
     assert "gives logits of 10 classes, though they sum to 1 as probabilities do" in pack(softmax, meaning="logits")
     without_last = softmax.replace("softmax(1)\n", "softmax(1)[:, :-1]\n")
     assert "gives probabilities of 9 classes" in pack(without_last, meaning="probabilities")

@@ -4,7 +4,6 @@ import importlib
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from mnist_torchserve.packaging.errors import PackagingError
 from mnist_torchserve.packaging.source import Source, missing_package
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.training.idx import DatasetError
-from tests.packaging.linear import LINEAR, Pack, linear
+from tests.packaging.linear import LINEAR, Pack, giving, linear
 from tests.support.idx_files import write_shapes
 
 
@@ -42,22 +41,22 @@ from tests.support.idx_files import write_shapes
         ),
         (LINEAR.replace("super()", "import nowhere\n        super()", 1), r"Net imports `nowhere`, which is not in"),
         (
-            LINEAR.replace("self.out(x)\n", "self.out(x)[:, :1]\n"),
+            giving("self.out(x)[:, :1]"),
             r"Expected a network .* takes \(B, 784\) and gives one value for an image: let it give .* two classes",
         ),
-        (LINEAR.replace("self.out(x)\n", "torch.sigmoid(self.out(x))\n"), r"sigmoids.*--output logits"),
-        (LINEAR.replace("self.out(x)\n", "nn.functional.dropout(self.out(x))\n"), r"training=self.training"),
-        (LINEAR.replace("self.out(x)\n", "self.out(x.flatten(1) * (1 + (x.ndim > 2)))\n"), r"--input-shape"),
+        (giving("torch.sigmoid(self.out(x))"), r"sigmoids.*--output logits"),
+        (giving("nn.functional.dropout(self.out(x))"), r"training=self.training"),
+        (giving("self.out(x.flatten(1) * (1 + (x.ndim > 2)))"), r"--input-shape"),
         (
-            LINEAR.replace("self.out(x)\n", "{'logits': self.out(x), 'features': x}\n"),
+            giving("{'logits': self.out(x), 'features': x}"),
             r"takes \(B, 784\) and gives a dict with logits, features: let its forward return the tensor",
         ),
         (
-            LINEAR.replace("self.out(x)\n", "self.out(x).repeat(1, 11)\n"),
+            giving("self.out(x).repeat(1, 11)"),
             r"takes \(B, 784\) and gives 110 values for an image, which is too many classes",
         ),
         (
-            LINEAR.replace("self.out(x)\n", "self.out(x.expand(-1, 3, 28, 28).conv2d())\n"),
+            giving("self.out(x.expand(-1, 3, 28, 28).conv2d())"),
             r"With \(B, 1, 28, 28\), yours fails: AttributeError.* write a class whose forward turns",
         ),
     ],
@@ -116,26 +115,10 @@ def test_what_is_missing_comes_without_cuda_beside_a_torch_without_it(
     assert (" --extra-index-url https://" in said) == ("+cpu" in torch_version)
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda state: state,
-        lambda state: {"state_dict": state, "optimizer": {"state": {}}},
-        lambda state: {"model_state_dict": state},
-        lambda state: {"net": state, "epoch": 1},
-        lambda state: {"module." + name: value for name, value in state.items()},
-        lambda state: {"state_dict": {"net._orig_mod." + name: value for name, value in state.items()}},
-        lambda state: {name: value.half() for name, value in state.items()},
-    ],
-)
-def test_weights_are_found_wherever_they_usually_are(pack: Pack, wrap: Callable[[dict[str, Any]], Any]) -> None:
-    assert "gives logits of 10 classes" in pack(saved=wrap(linear()))
-
-
 def test_what_is_said_stands_above_what_is_found(pack: Pack, tmp_path: Path) -> None:
-    twice = LINEAR.replace("self.out(x)\n", "self.out(x.flatten(1) * (1 + (x.ndim > 2)))\n")
+    twice = giving("self.out(x.flatten(1) * (1 + (x.ndim > 2)))")
     assert "takes (B, 784)" in pack(twice, shape=(784,))
-    assert "logits" in pack(LINEAR.replace("self.out(x)\n", "torch.sigmoid(self.out(x))\n"), meaning="logits")
+    assert "logits" in pack(giving("torch.sigmoid(self.out(x))"), meaning="logits")
     assert "Other takes" in pack(LINEAR + "\n\nclass Other(Net):\n    pass\n", class_name="Other")
 
 
@@ -167,7 +150,7 @@ def test_class_in_a_package_and_file_in_a_package(tmp_path: Path) -> None:
 
 
 def test_export_that_fails_says_nothing_but_our_sentence(pack: Pack, capfd: pytest.CaptureFixture[str]) -> None:
-    said = pack(LINEAR.replace("self.out(x)\n", "self.out(x) if x.sum() > 0 else self.out(-x)\n"))
+    said = pack(giving("self.out(x) if x.sum() > 0 else self.out(-x)"))
     assert "cannot be exported to ONNX" in said
     assert capfd.readouterr() == ("", "")
 
