@@ -133,7 +133,7 @@ def _network(kind: type[nn.Module], arguments: Mapping[str, Any], weights: Path,
         raise
     for remark in remarks:
         tell(f"{weights.name}: {remark}.")
-    return network.eval()
+    return network
 
 
 def _pack_onnx(brought: Brought, path: Path, folder: Path, tell: Tell) -> None:
