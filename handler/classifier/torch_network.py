@@ -47,8 +47,7 @@ def _load_state_dict(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         network: nn.Module = kind(**imported["arguments"])
         network = network.float()
         network.load_state_dict(state)
-        interface = Interface(**{**imported["interface"], "shape": tuple(imported["interface"]["shape"])})
-        return Adapter(network, interface), metadata
+        return Adapter(network, Interface(**imported["interface"])), metadata
     return Probabilities(digit_network(state, metadata)), metadata
 
 

@@ -1,19 +1,18 @@
-"""The temperature under which a network's confidence fits what it gets right, and how well it fits before and after."""
+"""How well a network's confidence fits what it gets right, before and after calibration, and what speaks against it."""
 
 from typing import TypedDict
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from classifier.types import Probabilities
-from mnist_torchserve.training import metrics
+from mnist_torchserve.training import calibration, metrics
 
-TEMPERATURES = np.geomspace(0.1, 10, 801)
-TRY = (
+_TRY = (
     "for pixels from 0 to 255 try --normalize 0 0.00392157, for dark ink on light paper --dark-on-light, and otherwise "
     "--normalize with the mean and standard deviation of its training"
 )
-SAME = 0.05  # between the probabilities of a class
-_LEAST = 1e-38  # of a probability, in float32
+_SAME = 0.05  # between the probabilities of a class
 
 
 class Fit(TypedDict):
@@ -35,39 +34,28 @@ class Calibration(TypedDict):
 
 
 def calibrate(probabilities: Probabilities, labels: NDArray[np.uint8]) -> Calibration:
-    """Fit a temperature to probabilities (N, K) and what the images show (N,).
-
-    Guo et al., "On calibration of modern neural networks", 1706.04599.
-    """
-    logits = np.log(np.maximum(probabilities, _LEAST), dtype=np.float64)
-    candidates = (scaled(logits, temperature) for temperature in TEMPERATURES)
-    losses = [metrics.nll(candidate, labels) for candidate in candidates]
-    temperature = float(TEMPERATURES[int(np.argmin(losses))])
+    """Fit a temperature to probabilities (N, K) and what the images show (N,)."""
+    logits = torch.from_numpy(probabilities).clamp_min(torch.finfo(torch.float32).tiny).double().log()
+    temperature = calibration.temperature(logits, torch.from_numpy(labels).long())
+    before, after = ((logits / each).softmax(1).float().numpy() for each in (1, temperature))
     accuracy = metrics.accuracy(probabilities, labels)
     return {
         "temperature": temperature,
         "images": len(labels),
         "accuracy": accuracy,
-        "before": _fit(scaled(logits, 1), labels),
-        "after": _fit(scaled(logits, temperature), labels),
+        "before": _fit(before, labels),
+        "after": _fit(after, labels),
         "doubts": _doubts(accuracy, temperature, labels),
     }
 
 
-def scaled(logits: NDArray[np.float64], temperature: float) -> Probabilities:
-    """The softmax of logits (N, K) that are divided by a temperature."""
-    powers = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
-    probabilities: Probabilities = np.maximum(powers / powers.sum(1, keepdims=True), _LEAST).astype(np.float32)
-    return probabilities
-
-
 def doubt(probabilities: Probabilities) -> str | None:
     """A sentence where probabilities (N, K) of real digits are nearly all the same."""
-    if np.ptp(probabilities, axis=0).max() > SAME:
+    if np.ptp(probabilities, axis=0).max() > _SAME:
         return None
     return (
         f"It gives nearly the same answer to all of {len(probabilities)} real digits. It gets pixels from 0 to 1, "
-        f"light on dark, and may have been trained on other pixels: {TRY}."
+        f"light on dark, and may have been trained on other pixels: {_TRY}."
     )
 
 
@@ -78,17 +66,15 @@ def _doubts(accuracy: float, temperature: float, labels: NDArray[np.uint8]) -> l
     if accuracy <= chance + margin:
         doubts.append(
             f"It reads {accuracy:.2%} of these images correctly, which is no better than chance. Check that images "
-            f"and labels are like those it was trained on. For transposed images try --transpose, {TRY}."
+            f"and labels are like those it was trained on. For transposed images try --transpose, {_TRY}."
         )
         advice = ""
     elif accuracy == 1:
-        advice = " It reads all of these images correctly. More or harder images would show how sure it should be."
+        advice = " More or harder images would show how sure it should be."
     else:
-        advice = f" Check the labels of these images and --output; {TRY}."
-    if temperature in (TEMPERATURES[0], TEMPERATURES[-1]):
-        doubts.append(
-            f"The temperature {temperature:.3g} is at its bound, so the confidence is not calibrated.{advice}"
-        )
+        advice = f" Check the labels of these images and --output; {_TRY}."
+    if why := calibration.unfitted(temperature, all_right=accuracy == 1):
+        doubts.append(f"{why[0].upper()}{why[1:]}.{advice}")
     return doubts
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
 from classifier.adapter import Interface
 from classifier.types import PIXELS, Pixels
 from .errors import PackagingError, one_line
@@ -60,6 +62,17 @@ class ForeignOnnx:
         """Images (B, *shape) to what the file gives: one array, or several."""
         found = self._session.run(None, {self._input: images})
         return found[0] if len(found) == 1 else tuple(found)
+
+    def module(self) -> nn.Module:
+        """The file as a module of torch's, so that `classifier.adapter` can adapt it too."""
+        network = self
+
+        class Itself(nn.Module):
+            def forward(self, images: Tensor) -> Any:
+                found = network(images.numpy())
+                return tuple(map(torch.from_numpy, found)) if isinstance(found, tuple) else torch.from_numpy(found)
+
+        return Itself()
 
     def adapted(self, interface: Interface) -> onnx.ModelProto:
         """The model from `pixels` (B, 784) to `probabilities` (B, K), as `classifier.adapter` does it for torch."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from .errors import PackagingError
 from .foreign_onnx import ForeignOnnx
 from .probe import Findings, Network
 from .source import Source, construct
-from .validation import Answer, Tell
+from .validation import Tell
 
 _IMAGES = 32  # of each kind, to try and to compare networks on
 
@@ -99,9 +100,7 @@ def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> N
     interface, findings = _interface(brought, ask)
     tell(f"{kind.__name__} {findings}.")
     adapter = Adapter(network, interface)
-    calibration, golden = _calibration(brought, findings.classes, lambda pixels: export.answers(adapter, pixels), tell)
-    if calibration:
-        adapter.interface = interface = replace(interface, temperature=calibration["temperature"])
+    calibration, golden = _calibrate(brought, adapter, findings.classes, tell)
     images = _images()
     expected = export.answers(adapter, images)
     metadata = _metadata(brought, f"{kind.__name__} {findings}", brought.weights, calibration)
@@ -112,13 +111,12 @@ def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> N
     except export.ExportError as error:
         tell(f"It cannot be exported to ONNX ({error}). It will run as it is, in PyTorch.")
         imported = {"module": source.module, "class": kind.__name__, "arguments": dict(brought.arguments)}
-        metadata["imported"] = {**imported, "interface": {**asdict(interface), "shape": list(interface.shape)}}
-        cost = under_torch.write(folder, network, source, metadata, images, expected)
-        tell(cost)
+        metadata["imported"] = {**imported, "interface": asdict(adapter.interface)}
+        tell(under_torch.write(folder, network, source, metadata, images, expected))
     else:
         largest = export.check(files, expected, images)
         tell(f"Exported to ONNX: its probabilities differ from the module's by at most {largest:.1g}.")
-    _write_rest(brought, folder, metadata, golden, lambda pixels: export.answers(adapter, pixels))
+    _write_rest(brought, folder, metadata, golden, adapter)
 
 
 def _network(kind: type[nn.Module], arguments: Mapping[str, Any], weights: Path, tell: Tell) -> nn.Module:
@@ -135,7 +133,7 @@ def _network(kind: type[nn.Module], arguments: Mapping[str, Any], weights: Path,
         raise
     for remark in remarks:
         tell(f"{weights.name}: {remark}.")
-    return network.eval()
+    return network
 
 
 def _pack_onnx(brought: Brought, path: Path, folder: Path, tell: Tell) -> None:
@@ -150,20 +148,14 @@ def _pack_onnx(brought: Brought, path: Path, folder: Path, tell: Tell) -> None:
             "instead, with --model-file and --weights: they can run one image at a time."
         )
     tell(f"{path.name} {findings}.")
-    file = folder / f"{brought.name}.onnx"
-
-    def write(interface: Interface, calibration: Calibration | None) -> Answer:
-        metadata = _metadata(brought, f"{path.name} {findings}", path, calibration)
-        onnx_file.save_onnx(network.adapted(interface), metadata, file)
-        return OnnxRuntime(file).probabilities
-
-    calibration, golden = _calibration(brought, findings.classes, write(interface, None), tell)
-    if calibration:
-        interface = replace(interface, temperature=calibration["temperature"])
-    answer = write(interface, calibration)
-    _require_same(network, interface, answer)
+    adapter = Adapter(network.module(), interface)
+    calibration, golden = _calibrate(brought, adapter, findings.classes, tell)
     metadata = _metadata(brought, f"{path.name} {findings}", path, calibration)
-    _write_rest(brought, folder, metadata, golden, answer)
+    file = Files.of(folder, brought.name).onnx
+    onnx_file.save_onnx(network.adapted(adapter.interface), metadata, file)
+    images = _images()
+    export.compare(export.answers(adapter, images), OnnxRuntime(file).probabilities, images)
+    _write_rest(brought, folder, metadata, golden, adapter)
 
 
 def _interface(brought: Brought, network: Network) -> tuple[Interface, Findings]:
@@ -187,27 +179,21 @@ def _interface(brought: Brought, network: Network) -> tuple[Interface, Findings]
     return interface, findings
 
 
-def _calibration(brought: Brought, classes: int, answer: Answer, tell: Tell) -> tuple[Calibration | None, Pixels]:
-    """What validation images say, if there are any, and an image for the golden example."""
+def _calibrate(brought: Brought, adapter: Adapter, classes: int, tell: Tell) -> tuple[Calibration | None, Pixels]:
+    """Give the adapter the temperature that fits validation images, if there are any.
+
+    Returns:
+        What was found, and an image for the golden example.
+    """
+    answer = partial(export.answers, adapter)
     if brought.validation is None:
         tell("Its confidence is not calibrated. To calibrate it, add --calibrate FOLDER with validation images.")
         if doubt := confidence.doubt(answer(_images()[:_IMAGES])):
             tell(doubt)
         return None, export.random_images(1)[0]
-    return validation.calibrate(brought.validation, classes, answer, tell, transpose=brought.transpose)
-
-
-def _require_same(network: ForeignOnnx, interface: Interface, answer: Answer) -> None:
-    """Compare the adapted file with the file itself, adapted here by other means."""
-
-    class Itself(nn.Module):
-        def forward(self, images: torch.Tensor) -> Any:
-            found = network(images.numpy())
-            return tuple(map(torch.from_numpy, found)) if isinstance(found, tuple) else torch.from_numpy(found)
-
-    images = _images()
-    expected = export.answers(Adapter(Itself(), interface), images)
-    export.compare(expected, answer, images)
+    found, image = validation.calibrate(brought.validation, classes, answer, tell, transpose=brought.transpose)
+    adapter.interface = replace(adapter.interface, temperature=found["temperature"])
+    return found, image
 
 
 def _metadata(brought: Brought, summary: str, weights: Path, calibration: Calibration | None) -> dict[str, Any]:
@@ -223,10 +209,10 @@ def _metadata(brought: Brought, summary: str, weights: Path, calibration: Calibr
     }
 
 
-def _write_rest(brought: Brought, folder: Path, metadata: Mapping[str, Any], golden: Pixels, answer: Answer) -> None:
+def _write_rest(brought: Brought, folder: Path, metadata: Mapping[str, Any], golden: Pixels, adapter: Adapter) -> None:
     model_folder.write_settings(folder, brought.name, brought.pictures, on_cpu=isinstance(brought.network, Path))
     model_folder.write_labels(folder, brought.labels)
-    model_folder.write_golden(folder, golden, answer(golden[None])[0])
+    model_folder.write_golden(folder, golden, export.answers(adapter, golden[None])[0])
     model_folder.write_card(folder, metadata)
 
 

@@ -116,27 +116,29 @@ def _reader(file: Any) -> _Reader:
 
 def state_dict(value: Any, name: str) -> str | None:
     """Python that gives the state_dict in what `read` found, which it calls `name`: the outermost, of a usual key."""
-    level = [(name, value)]
-    for _ in range(_DEPTH):
-        for place, each in level:
-            if isinstance(each, Inert) and each.is_network:
-                return f"{place}.state_dict()"
-            if isinstance(each, Mapping) and each and all(_is(part, _TENSOR) for part in each.values()):
-                return place
-            if isinstance(each, Mapping) and each and all(_is(part, _ARRAY) for part in each.values()):
-                return f"{{name: torch.as_tensor(value) for name, value in {place}.items()}}"
-        level = [inner for place, each in level for inner in _inside(place, each)]
+    for place, each in _walk(value, name):
+        if isinstance(each, Inert) and each.is_network:
+            return f"{place}.state_dict()"
+        if isinstance(each, Mapping) and each and all(_is(part, _TENSOR) for part in each.values()):
+            return place
+        if isinstance(each, Mapping) and each and all(_is(part, _ARRAY) for part in each.values()):
+            return f"{{name: torch.as_tensor(value) for name, value in {place}.items()}}"
     return None
 
 
 def plain_mappings(value: Any) -> Iterator[dict[str, Any]]:
     """What can be written as JSON in each mapping and object in what `read` found, the outermost first."""
-    level = [("", value)]
+    for _, each in _walk(value, ""):
+        if isinstance(each, Mapping):
+            held = {**each, **each.attributes} if isinstance(each, Inert) else each
+            yield {key: item for key, item in held.items() if isinstance(key, str) and _is_plain(item)}
+
+
+def _walk(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """A value, its parts and theirs, the outermost first, and where they are in what is called `name`."""
+    level = [(name, value)]
     for _ in range(_DEPTH):
-        for _, each in level:
-            if isinstance(each, Mapping):
-                held = {**each, **each.attributes} if isinstance(each, Inert) else each
-                yield {key: item for key, item in held.items() if isinstance(key, str) and _is_plain(item)}
+        yield from level
         level = [inner for place, each in level for inner in _inside(place, each)]
 
 

@@ -44,11 +44,18 @@ def doubts(temperature: float, ece: float, images: int, *, all_right: bool) -> l
         found.append(
             f"not calibrated: its ECE is {ece:.2%} on {images:,} test images, above the limit of {MOST_ECE:.0%}"
         )
-    if all_right:
-        found.append("not calibrated: it reads every validation image correctly, so there are no errors to fit")
-    elif temperature in (TEMPERATURES[0], TEMPERATURES[-1]):
-        found.append(f"not calibrated: its temperature of {temperature:g} is at the end of the range that was tried")
+    if why := unfitted(temperature, all_right=all_right):
+        found.append(why)
     return found
+
+
+def unfitted(temperature: float, *, all_right: bool) -> str | None:
+    """Return why a temperature calibrates nothing, in half a sentence; None if it does. See `doubts`."""
+    if all_right:
+        return "not calibrated: it reads every validation image correctly, so there are no errors to fit"
+    if temperature in (TEMPERATURES[0], TEMPERATURES[-1]):
+        return f"not calibrated: its temperature of {temperature:g} is at the end of the range that was tried"
+    return None
 
 
 def fold(network: DigitNetwork, temperature: float) -> DigitNetwork:

@@ -114,7 +114,7 @@ def of_idx(
     cut = len(order) // 6
     parts = [Split(train.pixels[rows], train.labels[rows]) for rows in (order[cut:], order[:cut])]
     names = tuple(labels) or tuple(map(str, range(classes)))
-    return Dataset(parts[0], parts[1], test, names, name, f"{directory.name}", f"IDX files in {directory.name}")
+    return Dataset(parts[0], parts[1], test, names, name, directory.name, f"IDX files in {directory.name}")
 
 
 def _wheel(cache: Path) -> Path:

@@ -49,6 +49,6 @@ def auroc(digits: Floats, others: Floats) -> float:
     return float((below + up_to).mean() / 2 / len(others))
 
 
-def false_positive_rate(digits: Floats, others: Floats, recall: float = 0.95) -> float:
-    """Share of other images that are as confident as the surest `recall` of the digits."""
-    return float((others >= np.quantile(digits, 1 - recall)).mean())
+def false_positive_rate(digits: Floats, others: Floats) -> float:
+    """Share of other images that are as confident as the surest 95% of the digits."""
+    return float((others >= np.quantile(digits, 1 - 0.95)).mean())

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from mnist_torchserve.service import health
 from mnist_torchserve.waiting import wait_until
 from tests.support.checkout import Checkout
+from tests.support.workers import is_well
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
@@ -29,18 +29,10 @@ def with_model(checkout: Checkout) -> Iterator[Checkout]:
     checkout.run("torchserve --stop")
 
 
-def is_healthy(checkout: Checkout, model: str) -> bool:
-    try:
-        health.check(checkout.server.management_url, model)
-    except health.UnhealthyError:
-        return False
-    return True
-
-
 def test_commands_follow_what_was_started_by_hand(with_model: Checkout) -> None:
     shutil.copy(with_model.root / "model_store" / "mnist.mar", with_model.root / "model_store" / "other.mar")
     with_model.run("torchserve --start --ncs --model-store model_store --models a=other.mar numerals=numerals.mar")
-    wait_until(lambda: is_healthy(with_model, "numerals") and is_healthy(with_model, "a"), 60)
+    wait_until(lambda: is_well(with_model.server, "numerals") and is_well(with_model.server, "a"), 60)
     status = with_model.run("scripts/status --seconds 1")
     assert "● healthy" in status
     assert "numerals" in status

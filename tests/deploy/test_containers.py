@@ -43,11 +43,6 @@ def test_health_checks_of_compose_are_those_of_the_images() -> None:
     assert [COMPOSE["services"][name]["healthcheck"]["test"] for name in ("gateway", "torchserve")] == ours
 
 
-def test_prometheus_of_compose_is_a_configuration() -> None:
-    promtool = programs.installed("promtool", "prometheus")
-    programs.assert_content(promtool, "check", "config", DEPLOY / "monitoring" / "compose.yml")
-
-
 def test_unit_is_what_systemd_understands(tmp_path: Path) -> None:
     analyze = programs.installed("systemd-analyze", "systemd")
     # What it names need not be installed where it is checked.

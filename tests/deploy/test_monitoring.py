@@ -33,9 +33,10 @@ PANELS = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
 TIMEOUT = 40  # s
 
 
-def test_configuration_is_valid() -> None:
+@pytest.mark.parametrize("name", ["prometheus.yml", "compose.yml"])
+def test_configuration_is_valid(name: str) -> None:
     promtool = programs.installed("promtool", "prometheus")
-    programs.assert_content(promtool, "check", "config", FOLDER / "prometheus.yml")
+    programs.assert_content(promtool, "check", "config", FOLDER / name)
 
 
 def test_every_alert_fires_and_is_silent() -> None:

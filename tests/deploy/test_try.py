@@ -180,24 +180,20 @@ def label(pixels: bytes) -> int:
     return labels[images.index(pixels) // PIXELS]
 
 
-ANSWERS: dict[str, tuple[Answering, dict[str, int]]] = {
-    "right": (lambda _, body: (200, {"prediction": label(body)}), {"repeated": 0, "lost": 0, "wrong": 0}),
-    "wrong": (lambda _, body: (200, {"prediction": (label(body) + 1) % 10}), {"repeated": 0, "lost": 0}),
-    "refused": (lambda _, body: (503, {"code": 503}), {"wrong": 0}),
-}
-
-
 NUMBERS = count()
 # Of another model than MNIST's, any answer is right that stays the same.
-OTHERS: dict[str, tuple[Answering, dict[str, int]]] = {
-    "steady": (lambda _, body: (200, {"prediction": (label(body) + 1) % 10}), {"repeated": 0, "lost": 0, "wrong": 0}),
-    "fickle": (lambda _, body: (200, {"prediction": next(NUMBERS)}), {"repeated": 0, "lost": 0}),
+ANSWERS: dict[str, tuple[str, Answering]] = {
+    "right": ("mnist", lambda _, body: (200, {"prediction": label(body)})),
+    "wrong": ("mnist", lambda _, body: (200, {"prediction": (label(body) + 1) % 10})),
+    "refused": ("mnist", lambda *_: (503, {"code": 503})),
+    "steady": ("awesome", lambda _, body: (200, {"prediction": (label(body) + 1) % 10})),
+    "fickle": ("awesome", lambda *_: (200, {"prediction": next(NUMBERS)})),
 }
 
 
-@pytest.mark.parametrize(("model", "name"), [*(("mnist", name) for name in ANSWERS), *(("awesome", n) for n in OTHERS)])
-def test_client_keeps_account_of_what_it_is_answered(model: str, name: str, service_stub: Stub, tmp_path: Path) -> None:
-    answering, expected = (ANSWERS if model == "mnist" else OTHERS)[name]
+@pytest.mark.parametrize("name", ANSWERS)
+def test_client_keeps_account_of_what_it_is_answered(name: str, service_stub: Stub, tmp_path: Path) -> None:
+    model, answering = ANSWERS[name]
     service_stub.answering = lambda path, body: (
         (200, {"models": [model, "other"]}) if path == "/v1/models" else answering(path, body)
     )
@@ -218,7 +214,6 @@ def test_client_keeps_account_of_what_it_is_answered(model: str, name: str, serv
         printed, _ = client.communicate(timeout=TIMEOUT)
     account: dict[str, Any] = json.loads(printed)
     assert account["asked"] > 0
-    assert account | expected == account
     assert (account["wrong"] == 0) == (name not in ("wrong", "fickle"))
     assert name != "wrong" or account["wrong"] == account["asked"]
     assert account["lost"] == account["repeated"] == (account["asked"] if name == "refused" else 0)

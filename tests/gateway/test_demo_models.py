@@ -17,13 +17,14 @@ from tests.support import standin_models
 from tests.support.fixtures import MakeGateway
 from tests.support.pictures import saved
 
-LACKING = ("not calibrated", standin_models.NONE)
+NO_OTHERS = "there is no class for none of these: every picture gets one of the classes"
+LACKING = ("not calibrated", NO_OTHERS)
 LONG = "a shirt with long sleeves, a collar and " + "very " * 40 + "many buttons"
 NAMES = ("<b>coat</b> & 'bag'", "حذاء الكاحل", LONG, "👩‍👩‍👧")
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 MODELS = {
     "four": (Model("four", "1.0", NAMES, "plain", LACKING), 4, 1.0),
-    "letters": (Model("letters", "2.0", LETTERS, "plain", (standin_models.NONE,)), 26, 1.0),
+    "letters": (Model("letters", "2.0", LETTERS, "plain", (NO_OTHERS,)), 26, 1.0),
     "hundred": (Model("hundred", "1.0", (), "plain", LACKING), 100, 1.0),
     "two": (Model("two", "1.0", ("", "  "), "plain"), 2, 0.875),  # which has a class for none of these
     "my-digits": (Model("my-digits", "1.0", (), "mnist"), 10, 1.0),

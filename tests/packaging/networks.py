@@ -23,6 +23,7 @@ _CONV = """
         self.fc1 = nn.Linear(4 * 13 * 13, hidden)
         self.fc2 = nn.Linear(hidden, num_classes)
 """
+_PLAIN = _CONV + "\n    def forward(self, x):\n        return self.fc2(self.fc1(self.conv(x).flatten(1)))\n"
 _MLP = """
     def __init__(self):
         super().__init__()
@@ -80,7 +81,7 @@ NETWORKS = {
         (1, 28, 28),
     ),
     "has_arguments": Written(
-        _CONV + "\n    def forward(self, x):\n        return self.fc2(self.fc1(self.conv(x).flatten(1)))\n",
+        _PLAIN,
         (1, 28, 28),
         arguments={"num_classes": 26, "hidden": 8},
         said={"labels": [chr(ord("a") + index) for index in range(26)]},
@@ -104,13 +105,9 @@ NETWORKS = {
         (1, 28, 28),
         "probabilities",
     ),
-    "data_parallel": Written(
-        _CONV + "\n    def forward(self, x):\n        return self.fc2(self.fc1(self.conv(x).flatten(1)))\n",
-        (1, 28, 28),
-        saved=lambda network: nn.DataParallel(network).state_dict(),
-    ),
+    "data_parallel": Written(_PLAIN, (1, 28, 28), saved=lambda network: nn.DataParallel(network).state_dict()),
     "lightning": Written(
-        _CONV + "\n    def forward(self, x):\n        return self.fc2(self.fc1(self.conv(x).flatten(1)))\n",
+        _PLAIN,
         (1, 28, 28),
         saved=lambda network: {
             "epoch": 3,
@@ -155,16 +152,8 @@ NETWORKS = {
         (784,),
         exported=False,
     ),
-    "normalised": Written(
-        _CONV + "\n    def forward(self, x):\n        return self.fc2(self.fc1(self.conv(x).flatten(1)))\n",
-        (1, 28, 28),
-        said={"mean": 0.1307, "std": 0.3081},
-    ),
-    "dark_on_light": Written(
-        _CONV + "\n    def forward(self, x):\n        return self.fc2(self.fc1(self.conv(x).flatten(1)))\n",
-        (1, 28, 28),
-        said={"inverted": True, "mean": 0.5, "std": 0.5},
-    ),
+    "normalised": Written(_PLAIN, (1, 28, 28), said={"mean": 0.1307, "std": 0.3081}),
+    "dark_on_light": Written(_PLAIN, (1, 28, 28), said={"inverted": True, "mean": 0.5, "std": 0.5}),
     "keeps_attributes": Written(
         _CONV
         + """

@@ -1,4 +1,4 @@
-"""Files of weights that cannot be read as they are: what is said of them works."""
+"""Files of weights: where the weights are found, and what works on a file that cannot be read as it is."""
 
 import argparse
 import pickle
@@ -118,23 +118,44 @@ def test_no_code_of_a_file_runs(tmp_path: Path, save: Save) -> None:
 
 
 @pytest.mark.parametrize(
-    ("saved", "words"),
+    ("saved", "held"),
     [
-        ({"best": np.float64(1), "epoch": 3}, r"Expected a state_dict .* got a dict with best, epoch"),
-        ([np.float64(1)], r"Expected a state_dict .* got a list"),
+        ({"loss": 0.1, "epoch": 3}, "a dict with loss, epoch"),
+        ([torch.ones(1)], "a list"),
+        ({"best": np.float64(1), "epoch": 3}, "a dict with best, epoch"),  # which torch does not load
+        ([np.float64(1)], "a list"),
     ],
 )
-def test_pickle_without_weights(tmp_path: Path, saved: Any, words: str) -> None:
+def test_file_without_weights(tmp_path: Path, saved: Any, held: str) -> None:
     torch.save(saved, tmp_path / "model.pth")
-    with pytest.raises(PackagingError, match=words):
+    with pytest.raises(PackagingError, match=rf"Expected a state_dict .* got {held}"):
         checkpoint.read(tmp_path / "model.pth")
 
 
-def test_damaged_file_is_not_called_code(tmp_path: Path) -> None:
-    plain(linear(), tmp_path / "model.pth")
-    (tmp_path / "model.pth").write_bytes((tmp_path / "model.pth").read_bytes()[:5000])
+@pytest.mark.parametrize("content", [b"dummy\n", pickle.dumps(linear())[:5000]], ids=["other", "damaged"])
+def test_what_is_no_file_of_torch_is_not_called_code(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.pth").write_bytes(content)
     with pytest.raises(PackagingError, match=r"model\.pth is not a file that torch\.save wrote"):
         checkpoint.read(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "optimizer": {"state": {}}},
+        lambda state: {"model_state_dict": state},
+        lambda state: {"net": state, "epoch": 1},
+        lambda state: {"module." + name: value for name, value in state.items()},
+        lambda state: {"state_dict": {"net._orig_mod." + name: value for name, value in state.items()}},
+        lambda state: {name: value.half() for name, value in state.items()},
+    ],
+)
+def test_weights_are_found_wherever_they_usually_are(tmp_path: Path, wrap: Callable[[dict[str, Any]], Any]) -> None:
+    path, state, network = tmp_path / "model.pth", linear(), nn.ModuleDict({"out": nn.Linear(784, 10)})
+    torch.save(wrap(state), path)
+    checkpoint.fit(network, checkpoint.read(path), path)
+    assert all(torch.equal(value.half(), state[name].half()) for name, value in network.state_dict().items())
 
 
 def test_package_that_reads_a_file_is_named_with_its_line(tmp_path: Path) -> None:

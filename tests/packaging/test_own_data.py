@@ -95,8 +95,6 @@ def test_bad_data_gets_one_sentence(tmp_path: Path, change: dict[str, Levels], w
 
 def test_damaged_files_and_wrong_labels_are_named(tmp_path: Path) -> None:
     write_shapes(tmp_path)
-    with pytest.raises(DatasetError, match="Expected a label for each of 3 classes, got 2"):
-        dataset.of_idx("x", tmp_path, ["a", "b"])
     labels = tmp_path / "t10k-labels-idx1-ubyte.gz"
     whole = labels.read_bytes()
     write_idx(labels, np.full(150, 9, np.uint8))

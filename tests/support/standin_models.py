@@ -15,8 +15,6 @@ from classifier.types import PIXELS, Model, Pixels, Probabilities, Request
 from mnist_torchserve.service import TorchServe
 from . import stub
 
-NONE = "there is no class for none of these: every picture gets one of the classes"
-
 
 def probabilities(pixels: Pixels, classes: int) -> Probabilities:
     """Pixels (B, 784) to probabilities (B, K)."""

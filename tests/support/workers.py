@@ -23,10 +23,10 @@ def stuck(server: TorchServe, model: str | None = None) -> Iterator[None]:
             worker.resume()
 
 
-def is_well(server: TorchServe) -> bool:
-    """Whether its health check succeeds."""
+def is_well(server: TorchServe, model: str | None = None) -> bool:
+    """Whether the health check of a model succeeds, of the first one if none is named."""
     try:
-        health.check(server.management_url, server.models[0])
+        health.check(server.management_url, model or server.models[0])
     except health.UnhealthyError:
         return False
     return True

@@ -1,6 +1,5 @@
 """MNIST from its two sources, and the sample that is committed."""
 
-import gzip
 import os
 import pickle
 import struct
@@ -8,15 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from classifier.types import PIXELS, SIDE
 from mnist_torchserve.client import digits
 from mnist_torchserve.training import dataset
-
-
-def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    content = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape) + array.tobytes()
-    path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
+from tests.support.idx_files import write_idx
 
 
 def write_idx_files(folder: Path, mnist: dataset.Dataset) -> None:

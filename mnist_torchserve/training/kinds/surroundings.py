@@ -42,13 +42,13 @@ def barred(rng: Generator, stencil: Stencil, beside: bool) -> Levels:
     return np.pad(sheet(stencil), around, constant_values=rng.uniform(0, 60))
 
 
-def on_table(rng: Generator, stencil: Stencil, sides: int, table: tuple[float, float] = (20, 110)) -> Levels:
+def on_table(rng: Generator, stencil: Stencil, sides: int) -> Levels:
     """Draw a tilted sheet that does not fill the picture: a table is visible next to `sides` of its sides."""
     side = stencil.shape[0]
     margin = side // 14  # so that the table does not reach the ink
     levels = np.pad(sheet(resized(stencil, side - 2 * margin)), margin, constant_values=PAPER)
     x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
-    tone, first = rng.uniform(*table), int(rng.integers(0, 4))
+    tone, first = rng.uniform(20, 110), int(rng.integers(0, 4))
     for turn in range(first, first + sides):
         angle = turn * np.pi / 2 + rng.uniform(-0.12, 0.12)
         levels = np.where(x * np.cos(angle) + y * np.sin(angle) > rng.uniform(0.82, 0.95), tone, levels)
