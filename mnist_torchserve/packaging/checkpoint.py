@@ -4,7 +4,7 @@ import inspect
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def fit(network: nn.Module, state: State, path: Path) -> list[str]:
     remarks = [f"removed the prefix {prefix} from the weights' names"] if prefix else []
     if prefix:
         left = [name for name in state if not name.startswith(prefix)]
-        remarks += [f"left out {_listed(left)}, which do not have the prefix"] if left else []
+        remarks += [f"left out {_listed(left)}, without that prefix"] if left else []
         state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     shapes = [
         f"{name} {tuple(value.shape)} instead of {tuple(expected[name].shape)}"
@@ -93,6 +93,28 @@ def fit(network: nn.Module, state: State, path: Path) -> list[str]:
         raise PackagingError(f"The weights in {path} are not those of {type(network).__name__}: {said}.")
     network.load_state_dict(state, strict=False)
     return remarks
+
+
+def incomplete(network: nn.Module, path: Path) -> PackagingError:
+    """That weights which fit leave parts of a network random, and which these may be."""
+    hidden = [
+        ".".join(filter(None, [place, name]))
+        for place, module in network.named_modules()
+        for name, value in vars(module).items()
+        if not name.startswith("_") and any(isinstance(each, Tensor | nn.Module) for each in _parts(value))
+    ]
+    where = f" The state_dict contains nothing of {_listed(hidden)}." if hidden else ""
+    return PackagingError(
+        f"With the weights in {path}, {type(network).__name__} gives other answers each time that it is constructed: "
+        f"some of its parts are random and not in its state_dict.{where} Put layers into nn.ModuleList or "
+        "nn.ModuleDict and tensors into nn.Parameter or register_buffer, train it again, and save its state_dict."
+    )
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _state(saved: Any) -> State | None:
@@ -151,8 +173,14 @@ def _unread(path: Path, error: Exception, module: str) -> PackagingError:
 
 def _without_weights(path: Path, saved: Any) -> PackagingError:
     held = f"a dict with {_listed(saved)}" if isinstance(saved, Mapping) else f"a {type(saved).__name__}"
+    several = [key for key, value in saved.items() if _is_state(value)] if isinstance(saved, Mapping) else []
+    advice = (
+        f' Save the right one alone: `torch.save(torch.load("{path}")[{several[0]!r}], "state_dict.pth")`.'
+        if several
+        else ""
+    )
     return PackagingError(
-        f"Expected a state_dict in {path}, alone or under one of {', '.join(USUAL_KEYS)}, got {held}."
+        f"Expected a state_dict in {path}, alone or under one of {', '.join(USUAL_KEYS)}, got {held}.{advice}"
     )
 
 

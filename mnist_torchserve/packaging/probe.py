@@ -25,27 +25,35 @@ class Findings(NamedTuple):
     in_tuple: bool
     one_by_one: bool  # whether an image's answer depends on the others in its batch
     remark: str = ""  # on its output
+    unanswered: bool = False  # whether it gives numbers that are not finite for an image of one grey value
 
     def __str__(self) -> str:
         taken = " or ".join(f"(B, {', '.join(map(str, shape))})" for shape in self.shapes)
         first = ", the first of several outputs" if self.in_tuple else ""
         alone = ", and needs one image at a time" if self.one_by_one else ""
-        return f"takes {taken}, gives {self.meaning} of {self.classes} classes{self.remark}{first}{alone}"
+        none = ", but no finite numbers for some images of one grey value, which are refused" if self.unanswered else ""
+        return f"takes {taken}, gives {self.meaning} of {self.classes} classes{self.remark}{first}{alone}{none}"
 
 
 def find(
-    network: Network, pixels: Pixels, shape: tuple[int, ...] | None = None, meaning: Meaning | None = None
+    network: Network,
+    pixels: Pixels,
+    greys: Pixels,
+    shape: tuple[int, ...] | None = None,
+    meaning: Meaning | None = None,
 ) -> Findings:
     """Try a network on images.
 
     Args:
         network: to be tried.
         pixels: images (n, 784), as it expects their values.
+        greys: the same of images (m, 784) that have one grey value each, for which it may give no finite numbers.
         shape: that it is said to take.
         meaning: that its output is said to have.
 
     Raises:
-        PackagingError: no shape works, several work and give other answers, or the answers are none.
+        PackagingError: no shape works, several work and give other answers, the answers are none, or it fails for one
+            image alone.
     """
     outputs: dict[tuple[int, ...], Floats] = {}
     problems: list[tuple[tuple[int, ...], Exception]] = []
@@ -59,17 +67,31 @@ def find(
             problems.append((each, error))
     if not outputs:
         raise _unusable(problems)
-    first, *others = outputs.values()
+    chosen, first = next(iter(outputs.items()))
+
+    def ask(some: Pixels) -> Floats:
+        found = network(some.reshape(-1, *chosen))
+        return np.asarray(found[0] if in_tuple else found).reshape(len(some), -1)
+
+    if not np.allclose(ask(pixels), first, atol=TOLERANCE):
+        raise PackagingError(
+            "The network answers the same images differently each time: dropout or noise is active in evaluation mode. "
+            "F.dropout needs `training=self.training`."
+        )
+    _, *others = outputs.values()
     if any(other.shape != first.shape or not np.allclose(other, first, atol=TOLERANCE) for other in others):
         raise PackagingError(
             f"The network takes images as {', '.join(map(_option, outputs))}, and answers each differently: choose "
             "one with --input-shape."
         )
-    chosen = next(iter(outputs))
-    alone = _alone(network, pixels.reshape(-1, *chosen), first, in_tuple)
-    one_by_one = not np.allclose(alone, first, atol=TOLERANCE, rtol=1e-3)
+    every = np.concatenate([pixels, greys])
+    every_alone = _alone(ask, every)
+    alone = every_alone[: len(pixels)]
+    one_by_one = not np.allclose(every_alone, ask(every), atol=TOLERANCE, rtol=1e-3, equal_nan=True)
     remark = _checked_meaning(alone, meaning) if meaning else ""
-    return Findings(list(outputs), first.shape[1], meaning or _meaning(alone), in_tuple, one_by_one, remark)
+    found = meaning or _meaning(alone)
+    unanswered = not np.isfinite(every_alone).all()
+    return Findings(list(outputs), first.shape[1], found, in_tuple, one_by_one, remark, unanswered)
 
 
 class _OutputError(Exception):
@@ -82,7 +104,9 @@ def _checked(output: Any, images: int) -> Floats:
         raise _OutputError(f"gives a {type(output).__name__}{held}: let its forward return the tensor (B, K) alone")
     values = np.asarray(output)
     if values.ndim != 2 or len(values) != images:
-        raise _OutputError(f"gives the shape {values.shape} for {images} images")
+        raise _OutputError(
+            f"gives the shape {values.shape} for {images} images: let its forward return a value for each class, (B, K)"
+        )
     if values.shape[1] == 1:
         raise _OutputError(
             "gives one value for an image: let it give a value for each of two classes, such as the logits "
@@ -103,26 +127,29 @@ def _unusable(problems: Sequence[tuple[tuple[int, ...], Exception]]) -> Packagin
     wanted = f"Expected a network that turns grey 28×28 images into values (B, K) of 2 to {MAX_CLASSES} classes"
     if outputs:
         return PackagingError(f"{wanted}. It takes {images} and {error}.")
+    advice = (
+        "If it is made for other images, such as coloured or 32×32 ones, write a class whose forward turns the grey "
+        "ones into those and passes them on."
+    )
+    if "dtype" in str(error):
+        advice = (
+            "The service computes in float32: leave out of the class what makes it another type, as `.double()` does."
+        )
     return PackagingError(
         f"{wanted}. It may take (B, 1, 28, 28), (B, 28, 28) or (B, 784). With {images}, yours fails: "
-        f"{one_line(error)}. If it is made for other images, such as coloured or 32×32 ones, write a class whose "
-        "forward turns the grey ones into those and passes them on."
+        f"{one_line(error)}. {advice}"
     )
 
 
-def _alone(network: Network, images: Pixels, expected: Floats, in_tuple: bool) -> Floats:
-    """What a network says of each image alone; PackagingError if it says something else when it is asked again."""
-
-    def ask(some: Pixels) -> Floats:
-        found = network(some)
-        return np.asarray(found[0] if in_tuple else found).reshape(len(some), -1)
-
-    if not np.allclose(ask(images), expected, atol=TOLERANCE):
+def _alone(ask: Callable[[Pixels], Floats], images: Pixels) -> Floats:
+    """What a network says of each image alone; PackagingError if it fails."""
+    try:
+        return np.concatenate([ask(images[index : index + 1]) for index in range(len(images))])
+    except Exception as error:  # whatever a network raises
         raise PackagingError(
-            "The network answers the same images differently each time: dropout or noise is active in evaluation mode. "
-            "F.dropout needs `training=self.training`."
-        )
-    return np.concatenate([ask(images[index : index + 1]) for index in range(len(images))])
+            f"The network takes several images, but not every image alone, as the service must: {one_line(error)}. "
+            "Batch normalization needs `track_running_stats=True`."
+        ) from None
 
 
 def _meaning(values: Floats) -> Meaning:

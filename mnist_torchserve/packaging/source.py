@@ -102,6 +102,11 @@ class Source:
             PackagingError: it cannot be imported, is not there, or is one of several.
         """
         module = self._import()
+        if any(Path(str(module.__file__)).is_relative_to(ours) for ours in _OURS):
+            raise PackagingError(
+                f"{module.__file__} lies among this project's own code, which no archive gets from there: move it to "
+                "another folder."
+            )
         if self.file is not None and Path(str(module.__file__)) != self.file:
             raise PackagingError(
                 f"Another module is named {self.module}, {module.__file__ or 'of Python itself'}: "
@@ -211,6 +216,8 @@ def construct(kind: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
                 "weights come from --weights: turn the download off, as with --model-args '{\"pretrained\": false}'."
             ) from None
         way_out = f" {_SUBCLASS}" if arguments else ""
+        if isinstance(error, FileNotFoundError):
+            way_out = f" The current folder is {Path.cwd()}: run the command where the constructor expects to be."
         raise PackagingError(
             f"{kind.__name__} cannot be constructed with {dict(arguments)}: {one_line(error)}.{way_out}"
         ) from None

@@ -199,6 +199,31 @@ NETWORKS = {
         (784,),
         exported=False,
     ),
+    "decides_by_brightness": Written(
+        _MLP
+        + """
+    def forward(self, x):
+        if x.max() > 0.5:
+            x = x * 3
+        return self.fc2(torch.relu(self.fc1(x)))
+""",
+        (784,),
+        exported=False,
+    ),
+    "scales_to_the_brightest": Written(
+        _MLP + "\n    def forward(self, x):\n        return self.fc2(torch.relu(self.fc1(3 * x / x.max())))\n",
+        (784,),
+        exported=False,
+    ),
+    "standardises": Written(
+        _MLP
+        + """
+    def forward(self, x):
+        x = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
+        return self.fc2(torch.relu(self.fc1(x)))
+""",
+        (784,),
+    ),
     "counts_with_len": Written(
         _MLP + "\n    def forward(self, x):\n        return self.fc2(torch.relu(self.fc1(x.reshape(len(x), 784))))\n",
         (28, 28),

@@ -121,6 +121,7 @@ def test_no_code_of_a_file_runs(tmp_path: Path, save: Save) -> None:
     ("saved", "held"),
     [
         ({"loss": 0.1, "epoch": 3}, "a dict with loss, epoch"),
+        ({"net": linear(), "ema_net": linear()}, r"a dict with net, ema_net.* Save .*\[\'net\'\], \"state_dict\.pth"),
         ([torch.ones(1)], "a list"),
         ({"best": np.float64(1), "epoch": 3}, "a dict with best, epoch"),  # which torch does not load
         ([np.float64(1)], "a list"),

@@ -51,8 +51,8 @@ def server(packed: dict[str, Packed], make_server: MakeServer) -> Iterator[Torch
 
 @pytest.fixture(scope="module")
 def images(sample: Sample) -> Pixels:
-    """Real digits and noise (12, 784)."""
-    return np.concatenate([sample[0][:6], np.random.default_rng(5).random((6, 784), np.float32)])
+    """Real digits, dim ones and noise (12, 784)."""
+    return np.concatenate([sample[0][:4], sample[0][4:8] * 0.3, np.random.default_rng(5).random((4, 784), np.float32)])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -62,8 +62,9 @@ def test_answers_over_http_are_the_networks_own(
     url = f"{server.inference_url}/predictions/{name}"
     expected = packed[name].itself(images)
     labels = NETWORKS[name].said.get("labels")
-    for image, probabilities in zip(images, expected, strict=True):
-        answer = requests.post(url, json={"data": image.tolist()}, timeout=TIMEOUT).json()
+    alone = [requests.post(url, json={"data": image.tolist()}, timeout=TIMEOUT).json() for image in images]
+    several = requests.post(url, json={"instances": images.tolist()}, timeout=TIMEOUT).json()["predictions"]
+    for answer, probabilities in zip(alone + several, np.concatenate([expected] * 2), strict=True):
         assert answer["confidence"] == pytest.approx(float(probabilities.max()), abs=1e-4)
         assert probabilities[answer["prediction"]] == pytest.approx(float(probabilities.max()), abs=1e-4)
         assert answer.get("label") == (labels[answer["prediction"]] if labels else None)
@@ -82,10 +83,20 @@ def test_every_model_describes_itself(packed: dict[str, Packed], server: TorchSe
         assert description["runtime"] == ("onnxruntime-cpu" if NETWORKS[name].exported else "torch-cpu")
 
 
+def test_image_without_contrast_is_refused_alone(packed: dict[str, Packed], server: TorchServe) -> None:
+    assert "no finite numbers for some images of one grey value" in packed["standardises"].said
+    black, other = [0.0] * 784, [0.5, 0.2] * 392
+    url = f"{server.inference_url}/predictions/standardises"
+    assert requests.post(url, json={"data": black}, timeout=TIMEOUT).status_code == 422
+    first, second = requests.post(url, json={"instances": [black, other]}, timeout=TIMEOUT).json()["predictions"]
+    assert first["code"] == 422
+    assert second == requests.post(url, json={"data": other}, timeout=TIMEOUT).json()
+
+
 def test_details_name_the_classes_and_say_what_the_model_lacks(server: TorchServe) -> None:
     for name, written in NETWORKS.items():
         url = f"{server.inference_url}/models/{name}/invoke?details=true"
-        answer = requests.post(url, json={"data": [0.5] * 784}, timeout=TIMEOUT).json()
+        answer = requests.post(url, json={"data": [0.5, 0.2] * 392}, timeout=TIMEOUT).json()
         assert answer.get("labels") == written.said.get("labels")
         assert answer["model"]["pictures"] == "plain"
         assert answer["model"]["remarks"][0] == "not calibrated"

@@ -39,13 +39,26 @@ from tests.support.idx_files import write_shapes
             LINEAR.replace("super()", "import urllib.error; raise urllib.error.URLError('no host')\n        super()"),
             r"tries to download something and fails.*--model-args",
         ),
+        (LINEAR.replace("super()", "open('config.yaml')\n        super()", 1), r"The current folder is /.*: run the"),
         (LINEAR.replace("super()", "import nowhere\n        super()", 1), r"Net imports `nowhere`, which is not in"),
         (
             giving("self.out(x)[:, :1]"),
             r"Expected a network .* takes \(B, 784\) and gives one value for an image: let it give .* two classes",
         ),
         (giving("torch.sigmoid(self.out(x))"), r"sigmoids.*--output logits"),
-        (giving("nn.functional.dropout(self.out(x))"), r"training=self.training"),
+        (giving("nn.functional.dropout(self.out(x.flatten(1)))"), r"training=self.training"),
+        (
+            giving("self.out(nn.functional.batch_norm(x.flatten(1), None, None, training=True))"),
+            r"several images, but not every image alone.*ValueError: Expected more than 1 value per channel",
+        ),
+        (
+            giving(
+                "self.out(self.blocks[0](x.flatten(1)))",
+                LINEAR.replace("(784, classes)", "(784, classes)\n        self.blocks = [nn.Linear(784, 784)]"),
+            ),
+            r"Net gives other answers each time.* contains nothing of blocks\. .*nn\.ModuleList",
+        ),
+        (giving("self.out(x.double())"), r"must have the same dtype.*float32: leave out"),
         (giving("self.out(x.flatten(1) * (1 + (x.ndim > 2)))"), r"--input-shape"),
         (
             giving("{'logits': self.out(x), 'features': x}"),
@@ -133,6 +146,13 @@ def test_file_in_the_checkout_does_not_bring_this_projects_code_along() -> None:
     importlib.import_module("mnist_handler")
     brought = Source("my_model", ROOT, None).files()
     assert [place for place in brought if place.startswith(("handler/", "mnist_torchserve/", "scripts/"))] == []
+
+
+def test_file_among_this_projects_own_code_is_refused(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_torchserve.packaging.source._OURS", (Path("/"),))
+    with pytest.raises(PackagingError, match=r"my_net\.py lies among this project's own code.* move it"):
+        pack()
+    del sys.modules["my_net"]  # it counts as ours, which stays
 
 
 def test_class_in_a_package_and_file_in_a_package(tmp_path: Path) -> None:
