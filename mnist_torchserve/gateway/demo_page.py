@@ -73,7 +73,7 @@ class DemoPage:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.goto(url)
         self.sheet = self.page.get_by_role("application", name="Sheet to draw on")
-        self.page.get_by_text("reads it as you draw").wait_for()  # the last thing that the page says of itself
+        self.page.locator("body[aria-busy=false]").wait_for()  # it has found out which model answers
 
     def on_screen(self, stroke: Sequence[Point]) -> list[Point]:
         """Points of the sheet in the tab's pixels."""

@@ -18,6 +18,7 @@ const introduced = introduce();
 
 /** Make the page that of the model: MNIST's finds the ink on any sheet, others mostly take light on dark as it is. */
 async function introduce() {
+  document.body.ariaBusy = true;
   const name = await firstModel();
   isDigits = name === "mnist";
   if (isDigits) {
@@ -26,6 +27,7 @@ async function introduce() {
     at("invitation").textContent = "0 – 9";
   } else adaptTo("plain");
   if (name) at("introduction").replaceChildren("The model ", isolated(name), " reads it as you draw.");
+  document.body.ariaBusy = false;
 }
 
 /** How the model reads pictures: only to one that is given the whole sheet does it matter what is light on it. */
