@@ -20,6 +20,7 @@ from mnist_torchserve.waiting import wait_until
 
 _BASELINES = Path(__file__).with_name("baselines")
 _START_TIMEOUT = 60  # s
+_ARCHIVE = "mnist.mar"  # whatever config.properties loads
 _LIFTED = 1_000_000  # requests a second
 
 
@@ -60,7 +61,7 @@ def plain_torchserve(home: Path, payload: bytes) -> AbstractContextManager[Runni
     command += ["--serialized-file", str(MODEL_STORE / "mnist.pt"), "--export-path", str(home)]
     subprocess.run(command, check=True, capture_output=True)
     settings = {
-        "load_models": "mnist.mar",
+        "load_models": _ARCHIVE,
         "disable_token_authorization": "true",
         "grpc_inference_address": "127.0.0.1",
         "grpc_management_address": "127.0.0.1",
@@ -71,7 +72,7 @@ def plain_torchserve(home: Path, payload: bytes) -> AbstractContextManager[Runni
 def this_project(home: Path, payload: bytes, **model_settings: object) -> AbstractContextManager[Running]:
     """This project as shipped, or with changed settings in model-config.yaml."""
     Archive().variant(home, **model_settings)
-    return _torchserve(TorchServe.on_free_ports(home, home), payload)
+    return _torchserve(TorchServe.on_free_ports(home, home, load_models=_ARCHIVE), payload)
 
 
 def without_batching(home: Path, payload: bytes) -> AbstractContextManager[Running]:
@@ -93,7 +94,7 @@ def without_metrics(home: Path, payload: bytes) -> AbstractContextManager[Runnin
 def behind_gateway(home: Path, payload: bytes) -> Iterator[Running]:
     """This project behind its gateway as shipped, except that the rate limits are too high to be reached."""
     began = time.monotonic()
-    with TorchServe.on_free_ports(home).running() as server:
+    with TorchServe.on_free_ports(home, load_models=_ARCHIVE).running() as server:
         unlimited = Gateway.on_free_ports(home / "gateway", server, rate_limit_all=_LIFTED, rate_limit_client=_LIFTED)
         with unlimited.running() as gateway:
             _wait_for_answer(gateway.predict_url, payload)

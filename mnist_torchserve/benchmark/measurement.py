@@ -1,7 +1,6 @@
 """The benchmark: what is measured, in which order, and the resulting figures."""
 
 import json
-import multiprocessing
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from classifier import batch, runtime
 from classifier.types import PIXELS, Model, Request
+from mnist_torchserve import processes
 from mnist_torchserve.client import digits, weights
 from mnist_torchserve.contract import Answer
 from mnist_torchserve.project import MODEL_STORE
@@ -227,8 +227,7 @@ def _memory(processes: Sequence[psutil.Process]) -> int:
 
 def _in_process(bodies: Sequence[bytes], seconds: float) -> float:
     """Images per second that two processes decode and predict, without a server."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(2) as pool:
+    with processes.pool(2) as pool:
         return sum(pool.starmap(_decode_and_predict, [(bodies, seconds)] * 2))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import requests
 from classifier.types import PIXELS, Pixels, Refusal
-from mnist_torchserve.contract import Answer
+from mnist_torchserve.contract import MAX_CLASSES, Answer
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe
@@ -58,14 +59,25 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    @cached_property
+    @property
     def pictures(self) -> Literal["mnist", "plain"]:
-        """How pictures are read for its model, as a first answer tells."""
+        """How pictures are read for its model."""
+        return "plain" if self._told.get("pictures") == "plain" else "mnist"
+
+    @property
+    def model(self) -> str | None:
+        """The name of its model, if it tells."""
+        name = self._told.get("name")
+        return name if isinstance(name, str) else None
+
+    @cached_property
+    def _told(self) -> Mapping[str, Any]:
+        """What a first answer tells of its model; nothing where a service tells nothing."""
         try:
-            told = self._post(np.zeros(PIXELS, np.float32)).json()
-            return "plain" if told["model"]["pictures"] == "plain" else "mnist"
+            told = self._post(np.zeros(PIXELS, np.float32)).json()["model"]
         except (requests.RequestException, ValueError, LookupError, TypeError):
-            return "mnist"
+            return {}
+        return told if isinstance(told, dict) else {}
 
     def ask(self, image: Pixels | Refusal) -> dict[str, Any]:
         """Return `{"prediction", "confidence", "label", "probabilities", "labels"}`, or `{"code", "message"}`.
@@ -78,7 +90,7 @@ class Client:
         if isinstance(image, Refusal):
             return {"code": int(image.status), "message": str(image)}
         response = self._post(image)
-        if response.ok and (answer := Answer.parse(response.content)):
+        if response.ok and (answer := Answer.parse(response.content, MAX_CLASSES)):
             told = response.json()
             return answer._asdict() | {
                 name: told[name] for name in ("label", "probabilities", "labels") if name in told

@@ -7,7 +7,7 @@ import numpy as np
 import requests
 from classifier.runtime import Runtime
 from classifier.types import Pixels, Probabilities
-from mnist_torchserve.contract import Answer
+from mnist_torchserve.contract import MAX_CLASSES, Answer
 
 CONNECTIONS = 8
 TIMEOUT = 30  # s for one answer
@@ -19,7 +19,7 @@ class ComparisonError(Exception):
 
 
 def probabilities(runtime: Runtime, pixels: Pixels) -> Probabilities:
-    """Turn any number of images (n, 784) into probabilities (n, 10), some at a time."""
+    """Turn any number of images (n, 784) into probabilities (n, K), some at a time."""
     starts = range(0, len(pixels), _BATCH)
     return np.concatenate([runtime.probabilities(pixels[start : start + _BATCH]) for start in starts])
 
@@ -52,7 +52,7 @@ def _ask(session: requests.Session, url: str, image: Pixels) -> Answer:
         response = session.post(url, json={"data": image.tolist()}, timeout=TIMEOUT)
     except requests.RequestException as error:
         raise ComparisonError(f"{url} does not answer ({error}). Start the service with scripts/serve.") from error
-    answer = Answer.parse(response.content) if response.ok else None
+    answer = Answer.parse(response.content, MAX_CLASSES) if response.ok else None
     if answer is None:
         raise ComparisonError(f"{url} answered {response.status_code}: {response.text.strip()[:200]}")
     return answer

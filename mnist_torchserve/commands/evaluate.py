@@ -12,6 +12,7 @@ from pathlib import Path
 
 from classifier import runtime
 from mnist_torchserve.client import weights
+from mnist_torchserve.contract import MNIST
 from mnist_torchserve.project import MODEL_STORE
 from mnist_torchserve.training import dataset, evaluation, export, image_accuracy, model_card, targets
 from mnist_torchserve.training.kinds import catalog, reading
@@ -49,6 +50,7 @@ def main() -> int:
 def evaluate(folder: Path, test: dataset.Split) -> int:
     """Print all figures of the weights with their targets; return 1 if a target is missed."""
     print(f"Evaluating {folder} on {len(test.labels):,} digits and as many other images …", flush=True)
+    _require_mnists(folder)
     told = export.read_torch(folder)[1]
     measured = evaluation.evaluate(folder, test).figures
     figures, seeds = {**told["metrics"], **measured}, list(told["seeds"].values())
@@ -61,6 +63,7 @@ def evaluate(folder: Path, test: dataset.Split) -> int:
 
 def evaluate_images(folder: Path, digits: dataset.Dataset) -> int:
     """Measure digits in image files and write the figures down; return 1 if a kind loses too much."""
+    _require_mnists(folder)
     model, test = runtime.load(folder, None), digits.test
     print(f"Reading {len(test.labels):,} digits from files of {len(image_accuracy.WAYS)} kinds …", flush=True)
     measured = []
@@ -91,3 +94,12 @@ def compare(url: str, folder: Path, test: dataset.Split, tolerance: float) -> in
         print(difference)
     print(f"{len(test.labels) - len(differences):,} of {len(test.labels):,} answers equal those of {folder}.")
     return 1 if differences else 0
+
+
+def _require_mnists(folder: Path) -> None:
+    if (name := runtime.load(folder, None).metadata["name"]) != MNIST:
+        raise runtime.WeightsError(
+            folder,
+            f"holds the weights of {name}, not of MNIST's model",
+            "Its figures are in the model_card.md beside its archive. With --url, its answers are compared.",
+        )

@@ -20,7 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from mnist_torchserve.client.inference import no_answer
+from mnist_torchserve.client.inference import Client, no_answer
+from mnist_torchserve.contract import MNIST
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.loadtest import charts, history, objectives, run, verdict
@@ -151,6 +152,9 @@ def find_target(arguments: argparse.Namespace) -> LoadTarget:
     process = ours.process() if is_ours(host, ours) else None
     if process is not None or host == ours.inference_url:
         os.environ.setdefault("API_MODEL", ours.models[0])  # Locust's processes ask it
+    elif not os.environ.get("API_MODEL"):
+        with Client(host) as client:
+            os.environ["API_MODEL"] = client.model or MNIST
     return LoadTarget(host, management, routes, process)
 
 

@@ -45,9 +45,12 @@ def main() -> None:
             Archive.named(model)
         services = local_services(arguments.gateway, list(dict.fromkeys(arguments.model)))
         if isinstance(services[0], TorchServe):
+            archives = [Archive.named(model) for model in services[0].models]
+            for archive in archives:
+                archive.require()
             require_served(services[0])
-            for model in services[0].models:
-                Archive.named(model).build_if_outdated()
+            for archive in archives:
+                archive.build_if_outdated()
         serve(services, arguments.detach)
     except ServiceError as error:
         sys.exit(str(error))

@@ -13,6 +13,7 @@ from typing import Any
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.packaging import own_data
 from mnist_torchserve.project import ROOT
+from mnist_torchserve.replacement import replacement
 from mnist_torchserve.service import Archive
 from mnist_torchserve.training import campaign, dataset, model_card, pictures, provenance, targets
 from mnist_torchserve.training.dataset import Dataset
@@ -30,26 +31,25 @@ def main() -> int:
     try:
         if options.name is not None:
             return train_on_own_data(options)
-        images = dataset.load(options.idx)
+        return train_on_mnist(options, dataset.load(options.idx))
     except (dataset.DatasetError, ServiceError) as error:
         print(f"scripts/train: {error}", file=sys.stderr)
         return 1
-    return train_on_mnist(options, images)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run scripts/train again to continue after the last complete epoch.", file=sys.stderr)
+        return 130
 
 
 def train_on_mnist(options: argparse.Namespace, images: Dataset) -> int:
     configuration = Configuration(epochs=options.epochs)
-    trained = train(options.seeds, configuration, images, ROOT / ".run" / "training")
-    if trained is None:
-        return 130
-    outcomes, now = trained
+    outcomes, now = train(options.seeds, configuration, images, ROOT / ".run" / "training")
     chosen = campaign.choose(outcomes)
     model_dir, docs = options.output / "model_store", options.output / "docs"
-    for folder in (model_dir, docs / "model_card"):
-        folder.mkdir(parents=True, exist_ok=True)
-    told = campaign.publish(chosen, outcomes, now, model_dir)
-    pictures.draw(chosen, outcomes, images, docs / "model_card")
-    (docs / "model_card.md").write_text(model_card.text(told), encoding="utf-8")
+    with replacement(model_dir) as new, replacement(docs) as told_of:
+        told = campaign.publish(chosen, outcomes, now, new)
+        (told_of / "model_card").mkdir()
+        pictures.draw(chosen, outcomes, images, told_of / "model_card")
+        (told_of / "model_card.md").write_text(model_card.text(told), encoding="utf-8")
     figures = list(told["seeds"].values())
     print(targets.table(told["metrics"], figures))
     print(f"Seed {chosen.seed} has the lowest NLL on validation.")
@@ -68,10 +68,7 @@ def train_on_own_data(options: argparse.Namespace) -> int:
     configuration = own_data.configuration(
         images, options.epochs, options.augmentation, options.outliers, either_polarity=options.either_polarity
     )
-    trained = train(options.seeds, configuration, images, ROOT / ".run" / "training" / options.name)
-    if trained is None:
-        return 130
-    outcomes, now = trained
+    outcomes, now = train(options.seeds, configuration, images, ROOT / ".run" / "training" / options.name)
     told = own_data.publish(outcomes, now, images, archive.contents, names, options.pictures)
     figures = told["metrics"]
     print(f"Seed {told['seed']}: {figures['accuracy']:.2%} of the test images right, ECE {figures['ece']:.2%}.")
@@ -84,19 +81,15 @@ def train_on_own_data(options: argparse.Namespace) -> int:
 
 def train(
     seeds: list[int], configuration: Configuration, images: Dataset, work: Path
-) -> tuple[list[campaign.TrainedSeed], dict[str, Any]] | None:
-    """Train all seeds and report progress. Return None after an interruption."""
+) -> tuple[list[campaign.TrainedSeed], dict[str, Any]]:
+    """Train all seeds and report progress."""
     now = provenance.begin(work / "story.json", configuration, images)
     seeds = list(dict.fromkeys(seeds))
     listed = ", ".join(map(str, seeds))
     plural = "s" * (len(seeds) != 1)
     print(f"Training seed{plural} {listed} on {len(images.train.labels):,} images, a thread each, on {now['machine']}.")
     print("Generating the images of none of the classes takes up to a minute.", flush=True)
-    try:
-        return campaign.run(seeds, configuration, images, work, now), now
-    except KeyboardInterrupt:
-        print("\nInterrupted. Run scripts/train again to continue after the last complete epoch.", file=sys.stderr)
-        return None
+    return campaign.run(seeds, configuration, images, work, now), now
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,14 +4,14 @@ It needs `requests` and nothing else, so that a machine that only makes load nee
 comes from the code that is served: what is expected is said independently of it.
 """
 
-from .answers import Answer
+from .answers import MAX_CLASSES, Answer
 from .authorities import trust_alike
 from .bad_inputs import BAD_INPUTS, MAX_BODY, BadInput
 from .deployment import TIMEOUT, Deployment, on_next_port
 from .model import MNIST, model, reads_digits
 from .sample import CLASSES, PIXELS, blank, sample
 
-__all__ = ["BAD_INPUTS", "CLASSES", "MAX_BODY", "MNIST", "PIXELS", "TIMEOUT"]
+__all__ = ["BAD_INPUTS", "CLASSES", "MAX_BODY", "MAX_CLASSES", "MNIST", "PIXELS", "TIMEOUT"]
 __all__ += [
     "Answer",
     "BadInput",

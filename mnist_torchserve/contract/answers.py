@@ -17,14 +17,21 @@ class Answer(NamedTuple):
     confidence: float
 
     @classmethod
-    def parse(cls, body: bytes) -> Self | None:
-        """Read an answer's body; None if it is not a class with a confidence."""
+    def parse(cls, body: bytes, classes: int | None = None) -> Self | None:
+        """Read an answer's body; None if it is not a class with a confidence.
+
+        Args:
+            body: the answer.
+            classes: how many the model has at most; None for as many as the model has that API_MODEL names.
+        """
+        if classes is None:
+            classes = CLASSES if reads_digits() else MAX_CLASSES
         try:
             document = json.loads(body)
             prediction, confidence = document["prediction"], document["confidence"]
         except (ValueError, LookupError, TypeError):
             return None
-        is_class = type(prediction) is int and prediction in range(CLASSES if reads_digits() else MAX_CLASSES)
+        is_class = type(prediction) is int and prediction in range(classes)
         is_answer = is_class and type(confidence) is float and 0 <= confidence <= 1
         return cls(prediction, confidence) if is_answer else None
 

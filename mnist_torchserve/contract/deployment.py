@@ -38,12 +38,12 @@ class Deployment:
     key: str | None = None
 
     @classmethod
-    def torchserve(cls, inference_url: str, management_url: str | None) -> Self:
-        """TorchServe's own routes."""
-        inference_url = inference_url.rstrip("/")
-        health = f"{management_url.rstrip('/')}/models/{model()}" if management_url else None
+    def torchserve(cls, inference_url: str, management_url: str | None, name: str | None = None) -> Self:
+        """TorchServe's own routes, to the model of this name, or else to the one that API_MODEL names."""
+        inference_url, name = inference_url.rstrip("/"), name or model()
+        health = f"{management_url.rstrip('/')}/models/{name}" if management_url else None
         description = f"{health}?customized=true" if health else None
-        predict = f"{inference_url}/predictions/{model()}"
+        predict = f"{inference_url}/predictions/{name}"
         return cls(f"{inference_url}/ping", {"status": "Healthy"}, health, description, predict)
 
     @classmethod

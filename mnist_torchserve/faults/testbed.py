@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import requests
-from mnist_torchserve.contract import Deployment
+from mnist_torchserve.contract import MNIST, Deployment
 from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.gateway import Gateway
 from mnist_torchserve.service import TorchServe
@@ -23,7 +23,7 @@ WHOLE_TIMEOUT = 60.0  # s
 
 
 class Testbed:
-    """A node, or two, and the gateway.
+    """A node with MNIST's model, or two, and the gateway.
 
     Args:
         folder: for all their files.
@@ -32,7 +32,7 @@ class Testbed:
 
     def __init__(self, folder: Path, trusted_proxies: int = 0) -> None:
         self.folder = folder
-        self.server = TorchServe.on_free_ports(folder / "node")
+        self.server = TorchServe.on_free_ports(folder / "node", load_models=f"{MNIST}.mar")
         self.gateway = Gateway.on_free_ports(folder / "gateway", self.server, trusted_proxies=trusted_proxies)
         self._workers_wanted = 0
 
@@ -52,7 +52,7 @@ class Testbed:
         """This face of the service, as a client sees it."""
         if face == GATEWAY:
             return Deployment.gateway(self.gateway.url)
-        return Deployment.torchserve(self.server.inference_url, self.server.management_url)
+        return Deployment.torchserve(self.server.inference_url, self.server.management_url, MNIST)
 
     def jvm(self) -> psutil.Process:
         """The process of the JVM; raises ServiceError if it does not run."""

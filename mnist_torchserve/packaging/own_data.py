@@ -1,6 +1,5 @@
 """This project's own network, trained on images of a user's own: how it is trained, and what goes into its archive."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +8,7 @@ import numpy as np
 from classifier import runtime
 from classifier.runtime import OnnxRuntime
 from mnist_torchserve.client import weights
+from mnist_torchserve.replacement import replacement
 from mnist_torchserve.training import calibration, campaign, data_card, pictures
 from mnist_torchserve.training.augmentation import Ranges
 from mnist_torchserve.training.campaign import TrainedSeed
@@ -60,7 +60,7 @@ def publish(
     labels: Sequence[str],
     read_pictures: Literal["mnist", "plain"],
 ) -> dict[str, Any]:
-    """Write all that goes into the archive into `folder`, the card and its pictures beside it; return the story.
+    """Replace all that goes into the archive in `folder`, and the card and its pictures beside it; return the story.
 
     Raises:
         DatasetError: the network reads none of the validation images correctly.
@@ -71,19 +71,20 @@ def publish(
     right = np.flatnonzero(probabilities.argmax(1) == images.validation.labels)
     if not len(right):
         raise DatasetError("The network reads none of the validation images correctly: train for more --epochs.")
-    drawn = folder.parent / "model_card"
-    for each in (folder, drawn):
-        shutil.rmtree(each, ignore_errors=True)
-        each.mkdir(parents=True)
     surely = probabilities.max(1) >= 1 - probabilities.sum(1)  # more than "none of these"
     all_right = len(right) == len(validation) and bool(surely.all())
     figures = chosen.figures
     doubts = calibration.doubts(figures["temperature"], figures["ece"], len(images.test.labels), all_right=all_right)
     others = [] if story["configuration"]["outlier_kinds"] != "none" else [model_folder.NO_OTHERS]
-    told = campaign.publish(chosen, outcomes, {**story, "remarks": [*doubts, *others, *absent(images)]}, folder)
-    model_folder.write_settings(folder, images.name, read_pictures, on_cpu=True)
-    model_folder.write_labels(folder, labels)
-    model_folder.write_golden(folder, validation[right[0]], probabilities[right[0]])
-    pictures.draw(chosen, outcomes, images, drawn, "images")
-    (folder.parent / "model_card.md").write_text(data_card.text(told), encoding="utf-8")
+    story = {**story, "remarks": [*doubts, *others, *absent(images)]}
+    with replacement(folder.parent) as model:
+        archive, drawn = model / folder.name, model / "model_card"
+        archive.mkdir()
+        drawn.mkdir()
+        told = campaign.publish(chosen, outcomes, story, archive)
+        model_folder.write_settings(archive, images.name, read_pictures, on_cpu=True)
+        model_folder.write_labels(archive, labels)
+        model_folder.write_golden(archive, validation[right[0]], probabilities[right[0]])
+        pictures.draw(chosen, outcomes, images, drawn, "images")
+        (model / "model_card.md").write_text(data_card.text(told), encoding="utf-8")
     return told

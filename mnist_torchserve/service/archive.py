@@ -91,14 +91,7 @@ class Archive:
         Raises:
             ServiceError: a source is missing, or the archiver failed.
         """
-        if not self.has_sources():
-            raise ServiceError(
-                f"There is no model `{self.name}`: build it with `scripts/archive --name {self.name} --model-file …` "
-                f"or train it with `scripts/train --name {self.name} --idx …`."
-            )
-        for source in self._sources().values():
-            if not source.is_file():
-                raise ServiceError(f"{source} is missing, and the archive needs it: restore it with git.")
+        self._require_sources()
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".building-") as aside:
             [program, *arguments] = self.command(aside)
             archiver = Path(sys.executable).with_name(program)
@@ -110,6 +103,11 @@ class Archive:
             if done.returncode:
                 raise ServiceError(f"torch-model-archiver failed: {done.stderr.strip().splitlines()[-1]}")
             _without_bytecode(Path(aside) / self.path.name, self.path)
+
+    def require(self) -> None:
+        """Raise ServiceError unless the archive is there, or can be built."""
+        if self.has_sources() or not self.is_current():
+            self._require_sources()
 
     def build_if_outdated(self) -> None:
         """Build the archive if it is not current, and say so."""
@@ -147,6 +145,36 @@ class Archive:
         else:
             model = _files(self.contents)
         return _files(ROOT / "handler") | model
+
+    def _require_sources(self) -> None:
+        bring = f"`scripts/archive --name {self.name} --model-file …`"
+        train = f"train it with `scripts/train --name {self.name} --idx …`"
+        if not self.has_sources():
+            raise ServiceError(f"There is no model `{self.name}`: build it with {bring} or {train}.")
+        for source in self._needed():
+            if not source.is_file():
+                is_theirs = source.is_relative_to(self.contents)
+                remedy = f"bring the model again with {bring}, or {train}" if is_theirs else "restore it with git"
+                raise ServiceError(f"{source} is missing, and the archive needs it: {remedy}.")
+
+    def _needed(self) -> list[Path]:
+        """Return the files without which no worker can load the archive's model."""
+        handler = ROOT / "handler"
+        if self.is_ours:
+            model, weights = handler, [MODEL_STORE / f"{OURS}.pt", MODEL_STORE / f"{OURS}.onnx"]
+        else:
+            model, weights = self.contents, [self._weights()]
+        return [handler / "mnist_handler.py", *weights, model / "model-config.yaml", model / "golden_example.json"]
+
+    def _weights(self) -> Path:
+        """Return the weights that a worker on a CPU loads: ONNX, but for a network that could not be exported."""
+        exported, saved = ([*self.contents.glob(f"*.{suffix}")] for suffix in ("onnx", "pt"))
+        if saved and not exported:
+            from classifier import torch_network  # noqa: PLC0415 - it imports torch
+
+            if torch_network.is_imported(saved[0]):
+                return saved[0]
+        return exported[0] if exported else self.contents / f"{self.name}.onnx"
 
     def variant(self, folder: Path, **settings: object) -> None:
         """Write a copy of the archive into `folder`, with other settings in its model-config.yaml."""

@@ -1,13 +1,12 @@
 """Trains all seeds at the same time, each in one process with one thread, and chooses among them."""
 
-import multiprocessing
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from mnist_torchserve import processes
 from . import evaluation, export
 from .dataset import Dataset
 from .evaluation import Evaluation, Figures
@@ -37,9 +36,8 @@ def run(
     seeds: Sequence[int], configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]
 ) -> list[TrainedSeed]:
     """Train every seed, from where an earlier run in `folder` stopped. Return the outcomes in the seeds' order."""
-    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     jobs = [(seed, configuration, dataset, folder / f"seed-{seed}", story) for seed in seeds]
-    with spawn.Pool(len(seeds), _leave_interruptions_to_the_parent) as pool:
+    with processes.pool(len(seeds)) as pool:
         return pool.starmap(_one, jobs, chunksize=1)
 
 
@@ -62,10 +60,6 @@ def publish(
     }
     export.write(network, story, model_dir)
     return story
-
-
-def _leave_interruptions_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _one(seed: int, configuration: Configuration, dataset: Dataset, folder: Path, story: dict[str, Any]) -> TrainedSeed:

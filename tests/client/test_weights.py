@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from classifier.runtime import Runtime
-from classifier.types import Pixels
+from classifier.types import Pixels, Probabilities
 from mnist_torchserve.client import weights
 from mnist_torchserve.contract import CLASSES
 from tests.support import stub
@@ -54,3 +54,17 @@ def test_service_that_is_not_there_is_told_in_one_sentence(model: Runtime, pixel
         pass
     with pytest.raises(weights.ComparisonError, match=r"does not answer .* scripts/serve"):
         weights.differences(service.url, model, pixels, 1e-4)
+
+
+def test_weights_of_more_classes_are_compared_like_mnists(pixels: Pixels) -> None:
+    class Letters:
+        def __init__(self) -> None:
+            self.name, self.classes, self.metadata = "letters", 37, dict[str, Any]()
+
+        def probabilities(self, pixels: Pixels) -> Probabilities:
+            return np.eye(37, dtype=np.float32)[[36] * len(pixels)] * np.float32(0.9)
+
+    with stub.running(lambda *_: (200, {"prediction": 36, "confidence": 0.9})) as service:
+        assert weights.differences(service.url, Letters(), pixels, 1e-4) == []
+    with stub.running(lambda *_: (200, {"prediction": 35, "confidence": 0.9})) as service:
+        assert len(weights.differences(service.url, Letters(), pixels, 1e-4)) == len(pixels)

@@ -4,8 +4,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from mnist_torchserve.commands import archive, serve, train
+from mnist_torchserve.service import TorchServe
+from mnist_torchserve.training import campaign, dataset, pictures
 from tests.support.idx_files import write_shapes
 
 
@@ -73,3 +76,42 @@ def test_a_seed_that_nothing_can_be_drawn_with_is_refused(
     with pytest.raises(SystemExit):
         train.main()
     assert "expected a number from 0 to 4294967295" in capsys.readouterr().err
+
+
+def test_a_missing_model_is_said_before_the_service_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TorchServe, "process", lambda _: psutil.Process())
+    for options in (["--model", "never-made"], ["--model", "mnist", "--model", "never-made", "--gateway"]):
+        monkeypatch.setattr(sys, "argv", ["serve", *options])
+        with pytest.raises(SystemExit, match="There is no model `never-made`"):
+            serve.main()
+
+
+@pytest.mark.parametrize("step", ["draw", "publish"])
+def test_interrupted_mnist_leaves_weights_and_card_as_they_were(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, step: str
+) -> None:
+    old = {"model_store/mnist.pt", "model_store/mnist.onnx", "docs/model_card.md", "docs/model_card/old.png"}
+    for name in old:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("old")
+
+    def publish(_: object, __: object, ___: object, folder: Path) -> dict[str, str]:
+        (folder / "mnist.pt").write_text("new")
+        if step == "publish":
+            raise KeyboardInterrupt
+        return {}
+
+    def draw(_: object, __: object, ___: object, folder: Path) -> None:
+        (folder / "new.png").write_text("new")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "load", lambda _: None)
+    monkeypatch.setattr(train, "train", lambda *_: ([], {}))
+    monkeypatch.setattr(campaign, "choose", lambda _: None)
+    monkeypatch.setattr(campaign, "publish", publish)
+    monkeypatch.setattr(pictures, "draw", draw)
+    monkeypatch.setattr(sys, "argv", ["train", "--output", str(tmp_path)])
+    assert train.main() == 130
+    assert capsys.readouterr().err.startswith("\nInterrupted. Run scripts/train again")
+    left = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == dict.fromkeys(old, "old")

@@ -34,3 +34,12 @@ def test_right_answer_is_read_and_compared() -> None:
     assert answer.agrees(Answer(7, 0.90009))
     assert not answer.agrees(Answer(7, 0.9002))
     assert not answer.agrees(Answer(3, 0.9)), "another digit, however like its confidence is"
+
+
+def test_another_models_answer_is_read_with_its_number_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"prediction": 36, "confidence": 0.9}'
+    assert Answer.parse(body) is None, "MNIST's has ten"
+    assert Answer.parse(body, 37) == Answer(36, 0.9)
+    assert Answer.parse(body, 36) is None
+    monkeypatch.setenv("API_MODEL", "awesome")
+    assert Answer.parse(body) == Answer(36, 0.9)

@@ -1,18 +1,22 @@
 """Images of a user's own: four IDX files to a model that reads them, and the files that cannot be used."""
 
+import errno
 import gzip
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import requests
 from classifier import runtime
+from mnist_torchserve.commands import evaluate
 from mnist_torchserve.contract import TIMEOUT
-from mnist_torchserve.packaging import own_data
+from mnist_torchserve.packaging import model_folder, own_data
 from mnist_torchserve.service import Archive
-from mnist_torchserve.training import campaign, dataset, idx, provenance
+from mnist_torchserve.training import campaign, data_card, dataset, export, idx, pictures, provenance
 from mnist_torchserve.training.idx import DatasetError
 from tests.support.fixtures import MakeServer
 from tests.support.idx_files import Levels, shapes, write_idx, write_shapes
@@ -21,16 +25,68 @@ NAME = "shapes-of-a-test"
 LABELS = ["across", "down", "square"]
 
 
+Publish = Callable[[Path], object]
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model that was trained on three kinds of shapes."""
+def publish(tmp_path_factory: pytest.TempPathFactory) -> Publish:
+    """Writes a model that was trained on three kinds of shapes into a folder."""
     folder = tmp_path_factory.mktemp("shapes")
     images = dataset.of_idx(NAME, write_shapes(folder / "idx", first=1), LABELS)
     configuration = own_data.configuration(images, 12, "light", "abstract", either_polarity=False)
     story = provenance.begin(folder / "work" / "story.json", configuration, images)
     outcomes = campaign.run([1], configuration, images, folder / "work", story)
-    own_data.publish(outcomes, story, images, folder / NAME / "archive", LABELS, "plain")
-    return folder / NAME
+    return lambda model: own_data.publish(outcomes, story, images, model / "archive", LABELS, "plain")
+
+
+@pytest.fixture(scope="module")
+def trained(publish: Publish, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of that model."""
+    folder = tmp_path_factory.mktemp("models") / NAME
+    publish(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("module", "step", "error"),
+    [
+        (export, "write_onnx", KeyboardInterrupt()),
+        (model_folder, "write_golden", OSError(errno.ENOSPC, "No space left on device")),
+        (data_card, "text", KeyboardInterrupt()),
+    ],
+    ids=["weights", "golden example", "card"],
+)
+def test_training_that_ends_while_it_writes_leaves_the_old_model_or_none(
+    monkeypatch: pytest.MonkeyPatch,
+    publish: Publish,
+    tmp_path: Path,
+    module: ModuleType,
+    step: str,
+    error: BaseException,
+) -> None:
+    old = {"archive/old.onnx": b"old", "model_card/old.png": b"old", "model_card.md": b"old", "notes.txt": b"mine"}
+    for name, content in old.items():
+        (tmp_path / "old" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "old" / name).write_bytes(content)
+
+    def ends(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pictures, "draw", lambda *_: None)  # it takes a second
+    monkeypatch.setattr(module, step, ends)
+    for folder in (tmp_path / "old", tmp_path / "new"):
+        with pytest.raises(type(error)):
+            publish(folder)
+    left = {path.relative_to(tmp_path / "old").as_posix(): path for path in (tmp_path / "old").rglob("*")}
+    assert {name: path.read_bytes() for name, path in left.items() if path.is_file()} == old
+    assert {name for name, path in left.items() if path.is_dir()} == {"archive", "model_card"}
+    assert not (tmp_path / "new").exists()
+
+
+def test_figures_of_mnist_are_not_measured_on_another_model(trained: Path) -> None:
+    images, labels = shapes(9, 1)
+    with pytest.raises(runtime.WeightsError, match=f"holds the weights of {NAME}, not of MNIST's model"):
+        evaluate.evaluate(trained / "archive", idx.Split(images.reshape(-1, 784), labels))
 
 
 def test_trained_model_is_served_with_its_names(trained: Path, make_server: MakeServer, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 import requests
+import torch
 from mnist_torchserve.contract import TIMEOUT
+from mnist_torchserve.daemon import ServiceError
 from mnist_torchserve.project import EXAMPLE, MODEL_STORE, ROOT
 from mnist_torchserve.service import Archive
 from tests.support import environments
@@ -66,6 +69,42 @@ def test_archive_is_built_again_when_it_holds_something_else(archive: Archive, t
     copy.build()
     assert copy.is_current()
     assert [path.name for path in tmp_path.iterdir()] == ["mnist.mar"]
+
+
+FILES = ["awesome.onnx", "model-config.yaml", "golden_example.json"]
+
+
+@pytest.mark.parametrize("is_built", [True, False], ids=["built", "new"])
+@pytest.mark.parametrize("missing", [[name] for name in FILES] + [FILES], ids=lambda names: "+".join(names))
+def test_half_a_model_is_said_with_the_file_that_is_missing(
+    archive: Archive, tmp_path: Path, missing: list[str], is_built: bool
+) -> None:
+    half = Archive(tmp_path / "awesome.mar", tmp_path / "contents")
+    half.contents.mkdir()
+    for name in {*FILES, "awesome.pt"} - set(missing):
+        (half.contents / name).write_bytes(b"some")
+    if is_built:
+        shutil.copy(archive.path, half.path)
+    commands = (
+        "`scripts/archive --name awesome --model-file …`, or train it with `scripts/train --name awesome --idx …`"
+    )
+    for step in (half.require, half.build, half.build_if_outdated):
+        with pytest.raises(ServiceError) as refusal:
+            step()
+        assert re.fullmatch(rf"{half.contents}/({'|'.join(missing)}) is missing, .*: .*\.", str(refusal.value))
+        assert commands in str(refusal.value)
+
+
+def test_a_network_that_could_not_be_exported_needs_no_onnx(tmp_path: Path) -> None:
+    whole = Archive(tmp_path / "awesome.mar", tmp_path / "contents")
+    whole.contents.mkdir()
+    for name in FILES[1:]:
+        (whole.contents / name).write_bytes(b"some")
+    torch.save({"state_dict": {}, "metadata": {"imported": {}}}, whole.contents / "awesome.pt")
+    whole.require()
+    torch.save({"state_dict": {}, "metadata": {}}, whole.contents / "awesome.pt")
+    with pytest.raises(ServiceError, match=r"awesome\.onnx is missing"):
+        whole.require()
 
 
 def test_archive_needs_nothing_else_of_the_project(archive: Archive, tmp_path: Path) -> None:
