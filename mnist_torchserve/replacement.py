@@ -12,6 +12,9 @@ def replacement(folder: Path) -> Iterator[Path]:
     """Yield an empty folder. At the end of the block, what is in it takes the place of what has its names in `folder`.
 
     After an error or an interruption, `folder` is as it was before, and not there if it was not there or was empty.
+
+    Raises:
+        OSError: `folder` cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -28,6 +31,10 @@ def replacement(folder: Path) -> Iterator[Path]:
                         place.rename(kept)
                     written.rename(place)
                 undo.pop_all()
+    except OSError as error:
+        if error.filename is not None and not Path(error.filename).is_relative_to(folder):
+            raise
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     finally:
         with suppress(OSError):  # it is not empty
             folder.rmdir()

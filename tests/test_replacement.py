@@ -1,5 +1,7 @@
 """What is written in a folder replaces what was there, or leaves it as it was."""
 
+import errno
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,6 +64,13 @@ def test_interruption_at_any_step_of_the_exchange_leaves_what_was_there(
     with pytest.raises(KeyboardInterrupt), replacement(folder) as new:
         write(new, "new")
     assert contents(folder) == before
+
+
+def test_full_disk_is_said_with_the_folder(folder: Path) -> None:
+    for name in ([], [str(folder / "file")]):
+        full = OSError(errno.ENOSPC, "No space left on device", *name)
+        with pytest.raises(OSError, match=re.escape(f"No space left on device: '{folder}'")), replacement(folder):
+            raise full
 
 
 def test_interrupted_first_time_leaves_nothing(tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ def main() -> int:
     except (dataset.DatasetError, ServiceError) as error:
         print(f"scripts/train: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"scripts/train: {error.filename} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Run scripts/train again to continue after the last complete epoch.", file=sys.stderr)
         return 130

@@ -23,8 +23,18 @@ OPSET = 18
 def write(network: DigitNetwork, metadata: dict[str, Any], folder: Path) -> None:
     """Write the network into `folder`, under the name in `metadata`: once for torch and once for ONNX Runtime."""
     # Only types that `torch.load(weights_only=True)` reads.
-    torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
+    save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
     write_onnx(export(torch_network.Probabilities(network)), metadata, folder / f"{metadata['name']}.onnx")
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    """Write what `torch.load(weights_only=True)` reads; raises OSError where torch would say nothing of a full disk."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    try:
+        path.write_bytes(file.getbuffer())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from classifier.network import DigitNetwork
-from . import batchnorm, calibration, outliers
+from . import batchnorm, calibration, export, outliers
 from .augmentation import Ranges, distort
 from .dataset import Dataset, Split
 
@@ -168,7 +168,7 @@ class Training:
         states = {name: part.state_dict() for name, part in self._parts().items()}
         history = [asdict(epoch) for epoch in self.history]
         partial = checkpoint.with_suffix(".partial")
-        torch.save({"identity": self._identity(), "history": history, **states}, partial)
+        export.save({"identity": self._identity(), "history": history, **states}, partial)
         partial.replace(checkpoint)
 
     def _resume(self, checkpoint: Path) -> None:
