@@ -8,12 +8,13 @@ from pathlib import Path
 INTERRUPTED = """
 import os
 import signal
-import time
 from mnist_torchserve import processes
 
 if __name__ == "__mp_main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # it would have the time to complain
     os.killpg(0, signal.SIGINT)
-    time.sleep(0.2)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.pause()
 
 if __name__ == "__main__":
     try:
