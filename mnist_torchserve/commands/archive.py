@@ -47,6 +47,7 @@ def main() -> None:
         if brings:
             pack(options, archive)
             tell(f"Wrote {archive.contents} and the model card beside it.")
+        archive.require()
         tell(shlex.join(archive.command("model_store")))
         archive.build()
     except ServiceError as error:

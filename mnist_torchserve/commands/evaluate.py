@@ -49,8 +49,8 @@ def main() -> int:
 
 def evaluate(folder: Path, test: dataset.Split) -> int:
     """Print all figures of the weights with their targets; return 1 if a target is missed."""
-    print(f"Evaluating {folder} on {len(test.labels):,} digits and as many other images …", flush=True)
     _require_mnists(folder)
+    print(f"Evaluating {folder} on {len(test.labels):,} digits and as many other images …", flush=True)
     told = export.read_torch(folder)[1]
     measured = evaluation.evaluate(folder, test).figures
     figures, seeds = {**told["metrics"], **measured}, list(told["seeds"].values())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from random import Random
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
@@ -78,6 +79,24 @@ def test_wrong_and_missing_answers_are_found() -> None:
     assert any(violation.startswith("good: expected 200, got closed") for violation in silent.violations)
     assert gone.violations
     assert all("no connection" in violation for violation in gone.violations)
+
+
+def test_interruption_sends_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    never = Event()
+
+    def attempt(_: Deployment, __: int, number: int) -> campaign.ExchangeOutcome:
+        sent.append(number)
+        never.wait(0.2 if number else 0)
+        return campaign.ExchangeOutcome("one", "200", "", 0.0)
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaign, "attempt", attempt)
+    with pytest.raises(KeyboardInterrupt):
+        campaign.run(Deployment.gateway("http://127.0.0.1:9"), 20, 1, clients=1, progress=interrupt)
+    assert len(sent) < 20
 
 
 def test_same_seed_sends_the_same_and_another_something_else(faces: Faces) -> None:

@@ -12,13 +12,12 @@ from subprocess import PIPE, STDOUT
 from typing import Any
 
 import pytest
-from mnist_torchserve import contract
-from mnist_torchserve.commands.loadtest import find_target, is_ours, parse
+from mnist_torchserve.commands.loadtest import is_ours
 from mnist_torchserve.contract import Deployment
 from mnist_torchserve.loadtest import history, objectives
 from mnist_torchserve.project import ROOT
 from mnist_torchserve.service import TorchServe
-from tests.support import environments, stub
+from tests.support import environments
 from tests.support.load_runs import STEADY, made_run
 from tests.support.stub import Stub
 
@@ -313,16 +312,3 @@ def test_trend_judges_each_machine_and_model_by_itself_and_draws(tmp_path: Path)
     output = loadtest(tmp_path, "--trend", code=1)
     assert "FAIL  seed: mean ÷ median of 5" in output
     assert (tmp_path / "trend.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(("told", "model"), [({"model": {"name": "awesome"}}, "awesome"), ({}, "mnist")])
-@pytest.mark.parametrize("given", ["", "mine"])
-def test_model_of_another_machine_is_found_out(
-    monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], model: str, given: str
-) -> None:
-    monkeypatch.setenv("API_MODEL", given)
-    answer = {"prediction": 7, "confidence": 0.9, **told}
-    with stub.running(lambda *_: (200, answer)) as service:
-        monkeypatch.setattr("sys.argv", ["loadtest", "--host", service.url])
-        find_target(parse())
-    assert contract.model() == (given or model)

@@ -70,9 +70,12 @@ def run(
     tally = Tally()
     with ThreadPoolExecutor(clients) as pool:
         running = {pool.submit(attempt, deployment, seed, number): number for number in range(count)}
-        for done, future in enumerate(as_completed(running), 1):
-            tally.add(future.result(), f"campaign.attempt(deployment, {seed}, {running[future]})")
-            progress(done)
+        try:
+            for done, future in enumerate(as_completed(running), 1):
+                tally.add(future.result(), f"campaign.attempt(deployment, {seed}, {running[future]})")
+                progress(done)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # an interruption does not wait for those to come
     return tally
 
 
