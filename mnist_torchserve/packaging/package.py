@@ -2,10 +2,7 @@
 
 import json
 import shlex
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +16,7 @@ from classifier.adapter import Adapter, Interface, Meaning
 from classifier.runtime import Files, OnnxRuntime
 from classifier.types import PIXELS, Pixels
 from mnist_torchserve.client import digits
+from mnist_torchserve.replacement import replacement
 from mnist_torchserve.training import export as onnx_file
 from . import checkpoint, confidence, export, model_folder, probe, under_torch, validation
 from .confidence import Calibration
@@ -63,27 +61,14 @@ def package(brought: Brought, folder: Path, tell: Tell) -> None:
         PackagingError: it cannot be used as it is.
         DatasetError: the validation images cannot be used.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _package(brought, folder, tell)
-    finally:
-        with suppress(OSError):  # it is not empty
-            folder.parent.rmdir()
-
-
-def _package(brought: Brought, folder: Path, tell: Tell) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".packing-") as parent:
-        aside = Path(parent) / "archive"
-        aside.mkdir()
+    with replacement(folder.parent) as model:
+        archive = model / folder.name
+        archive.mkdir()
         if isinstance(brought.network, Source):
             with brought.network.importable():
-                _pack_class(brought, brought.network, aside, tell)
+                _pack_class(brought, brought.network, archive, tell)
         else:
-            _pack_onnx(brought, brought.network, aside, tell)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
-        (Path(parent) / "model_card.md").replace(folder.parent / "model_card.md")
+            _pack_onnx(brought, brought.network, archive, tell)
 
 
 def _pack_class(brought: Brought, source: Source, folder: Path, tell: Tell) -> None:
