@@ -95,6 +95,10 @@ def pack(options: argparse.Namespace, archive: Archive) -> None:
         package(brought, archive.contents, tell)
     except (PackagingError, DatasetError, argparse.ArgumentTypeError) as error:
         raise ServiceError(str(error)) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise ServiceError(f"{error.filename} cannot be written: {error.strerror}.") from None
 
 
 def _refuse_ignored(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

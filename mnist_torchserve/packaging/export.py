@@ -36,6 +36,8 @@ def write(adapter: Adapter, metadata: dict[str, Any], files: Files) -> None:
             export.write_program(program, metadata, files.exported)
             return export.write_onnx(program, metadata, files.onnx)
         except Exception as error:  # torch's exporter has no common base for what it cannot export
+            if isinstance(error, OSError) and error.errno:  # the folder cannot be written
+                raise
             reason = reason or _reason(error)
     files.exported.unlink(missing_ok=True)
     raise ExportError(reason)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 from classifier.types import Pixels, Probabilities
 from mnist_torchserve.project import ROOT
+from mnist_torchserve.training import export
 from . import model_folder
 from .errors import PackagingError
 from .export import TOLERANCE
@@ -47,7 +47,7 @@ def write(
     ours = {path.name for path in (ROOT / "handler").iterdir()}
     if taken := sorted({place.partition("/")[0] for place in files} & ours):
         raise PackagingError(f"The archive already contains {taken[0]}: rename yours.")
-    torch.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
+    export.save({"state_dict": network.state_dict(), "metadata": metadata}, folder / f"{metadata['name']}.pt")
     model_folder.write_code(folder, files)
     with tempfile.TemporaryDirectory() as aside:
         asked, answered = Path(aside) / "images.npy", Path(aside) / "probabilities.npy"

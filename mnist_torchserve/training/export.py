@@ -31,10 +31,7 @@ def save(content: dict[str, Any], path: Path) -> None:
     """Write what `torch.load(weights_only=True)` reads; raises OSError where torch would say nothing of a full disk."""
     file = io.BytesIO()
     torch.save(content, file)
-    try:
-        path.write_bytes(file.getbuffer())
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+    _write(file, path)
 
 
 def read_torch(folder: Path) -> tuple[DigitNetwork, dict[str, Any]]:
@@ -62,7 +59,9 @@ def export(network: nn.Module, *, strict: bool = False) -> ExportedProgram:
 
 def write_program(program: ExportedProgram, metadata: dict[str, Any], path: Path) -> None:
     """Write what `export` returned for torch, `metadata` as JSON beside it."""
-    torch.export.save(program, path, extra_files={"metadata": json.dumps(metadata)})
+    file = io.BytesIO()
+    torch.export.save(program, file, extra_files={"metadata": json.dumps(metadata)})
+    _write(file, path)
 
 
 def write_onnx(program: ExportedProgram, metadata: dict[str, Any], path: Path) -> None:
@@ -90,6 +89,13 @@ def save_onnx(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> N
     onnx.helper.set_model_props(model, {"metadata": json.dumps(metadata)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, path)
+
+
+def _write(file: io.BytesIO, path: Path) -> None:
+    try:
+        path.write_bytes(file.getbuffer())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 @contextlib.contextmanager
