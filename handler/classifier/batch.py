@@ -52,9 +52,10 @@ _SEVERAL = {
 
 
 _UNANSWERED = (
-    "The model's network gives no finite numbers for this image, as when it divides by a contrast of zero. "
+    "The model's network gives no probabilities from 0 to 1 for this image, as when it divides by a contrast of zero. "
     "Send another image."
 )
+_ROUNDING = 4e-7  # of a probability in float32
 
 
 class Group(NamedTuple):
@@ -75,11 +76,11 @@ class Batch(NamedTuple):
     model: Model
 
     def refuse_unanswered(self, probabilities: Probabilities) -> None:
-        """Refuse the images whose probabilities, of (n + m, K), are not finite: a user's network may divide by zero."""
-        finite = np.isfinite(probabilities)
-        if finite.all():
+        """Refuse images whose probabilities, of (n + m, K), are none: a user's network may divide by zero."""
+        if probabilities.min() >= -_ROUNDING and probabilities.max() <= 1 + _ROUNDING:  # which NaN is not
             return
-        for row in np.flatnonzero(~finite.all(axis=1)).tolist():
+        usual = (probabilities >= -_ROUNDING) & (probabilities <= 1 + _ROUNDING)
+        for row in np.flatnonzero(~usual.all(axis=1)).tolist():
             self.refusals.setdefault(row, Refusal("image", _UNANSWERED))
 
     def responses(self, probabilities: Probabilities) -> list[Response]:

@@ -151,7 +151,8 @@ class TorchRuntime:
         except Exception as error:  # a broken pickle can raise any error
             raise WeightsError(path, f"does not hold the weights of its network: {_first_line(error)}") from None
         try:
-            self.classes = self.probabilities(np.zeros((1, PIXELS), np.float32)).shape[1]
+            ramp = np.linspace(0, 1, PIXELS, dtype=np.float32)  # some networks have no answer to a black image
+            self.classes = self.probabilities(ramp[np.newaxis]).shape[1]
         except Exception as error:  # whatever a user's own code does
             elsewhere = "" if device == "cpu" else "; `deviceType: cpu` in its model-config.yaml keeps it off the GPU"
             raise WeightsError(path, f"does not run on {device}: {_first_line(error)}{elsewhere}") from None

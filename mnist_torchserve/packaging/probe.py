@@ -1,6 +1,7 @@
 """What a network takes and gives, found by trying it on images."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations_with_replacement
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -25,13 +26,13 @@ class Findings(NamedTuple):
     in_tuple: bool
     one_by_one: bool  # whether an image's answer depends on the others in its batch
     remark: str = ""  # on its output
-    unanswered: bool = False  # whether it gives numbers that are not finite for an image of one grey value
+    unanswered: bool = False  # whether it fails, or gives numbers that are not finite, for an image of one grey value
 
     def __str__(self) -> str:
         taken = " or ".join(f"(B, {', '.join(map(str, shape))})" for shape in self.shapes)
         first = ", the first of several outputs" if self.in_tuple else ""
         alone = ", and needs one image at a time" if self.one_by_one else ""
-        none = ", but no finite numbers for some images of one grey value, which are refused" if self.unanswered else ""
+        none = ", but no answer to some images of one grey value" if self.unanswered else ""
         return f"takes {taken}, gives {self.meaning} of {self.classes} classes{self.remark}{first}{alone}{none}"
 
 
@@ -47,7 +48,7 @@ def find(
     Args:
         network: to be tried.
         pixels: images (n, 784), as it expects their values.
-        greys: the same of images (m, 784) that have one grey value each, for which it may give no finite numbers.
+        greys: the same of images (m, 784) that have one grey value each, to which it need not have an answer.
         shape: that it is said to take.
         meaning: that its output is said to have.
 
@@ -84,13 +85,19 @@ def find(
             f"The network takes images as {', '.join(map(_option, outputs))}, and answers each differently: choose "
             "one with --input-shape."
         )
-    every = np.concatenate([pixels, greys])
-    every_alone = _alone(ask, every)
-    alone = every_alone[: len(pixels)]
-    one_by_one = not np.allclose(every_alone, ask(every), atol=TOLERANCE, rtol=1e-3, equal_nan=True)
+    alone = _alone(ask, pixels)
+    kept = greys[[not _raises(ask, grey) for grey in greys]]
+    greys_alone = np.concatenate([alone[:0], *(ask(grey[np.newaxis]) for grey in kept)])
+    batches = [(np.concatenate([pixels, kept]), np.concatenate([alone, greys_alone]))]
+    # Some networks compare an image with the others.
+    pairs = map(list, combinations_with_replacement(range(len(kept)), 2))
+    batches += [(kept[pair], greys_alone[pair]) for pair in pairs]
+    one_by_one = not all(
+        np.allclose(ask(images), each, atol=TOLERANCE, rtol=1e-3, equal_nan=True) for images, each in batches
+    )
     remark = _checked_meaning(alone, meaning) if meaning else ""
     found = meaning or _meaning(alone)
-    unanswered = not np.isfinite(every_alone).all()
+    unanswered = len(kept) < len(greys) or not _has_meaning(greys_alone)
     return Findings(list(outputs), first.shape[1], found, in_tuple, one_by_one, remark, unanswered)
 
 
@@ -114,7 +121,7 @@ def _checked(output: Any, images: int) -> Floats:
         )
     if values.shape[1] > MAX_CLASSES:
         raise _OutputError(f"gives {values.shape[1]} values for an image, which is too many classes")
-    if not np.isfinite(values).all():
+    if not _has_meaning(values):
         raise _OutputError("gives values that are not finite")
     return values
 
@@ -141,15 +148,29 @@ def _unusable(problems: Sequence[tuple[tuple[int, ...], Exception]]) -> Packagin
     )
 
 
+def _has_meaning(values: Floats) -> bool:
+    """Whether their softmax is one: a class may have -inf, which no image shows."""
+    return not (np.isnan(values) | np.isposinf(values)).any()
+
+
 def _alone(ask: Callable[[Pixels], Floats], images: Pixels) -> Floats:
     """What a network says of each image alone; PackagingError if it fails."""
     try:
         return np.concatenate([ask(images[index : index + 1]) for index in range(len(images))])
     except Exception as error:  # whatever a network raises
+        of_batches = "more than 1 value per channel" in str(error)
         raise PackagingError(
-            f"The network takes several images, but not every image alone, as the service must: {one_line(error)}. "
-            "Batch normalization needs `track_running_stats=True`."
+            f"The network takes several images, but not every image alone, as the service must: {one_line(error)}."
+            + " Batch normalization needs `track_running_stats=True`." * of_batches
         ) from None
+
+
+def _raises(ask: Callable[[Pixels], Floats], image: Pixels) -> bool:
+    try:
+        ask(image[np.newaxis])
+    except Exception:  # whatever a network raises
+        return True
+    return False
 
 
 def _meaning(values: Floats) -> Meaning:

@@ -95,6 +95,15 @@ class Source:
             for name in self._modules(set(sys.modules) - known):
                 del sys.modules[name]
 
+    @contextmanager
+    def anew(self) -> Iterator[None]:
+        """Within `importable`: what lies in the folder is imported once more, as another process does."""
+        loaded = {name: sys.modules.pop(name) for name in self._modules(sys.modules)}
+        try:
+            yield
+        finally:
+            sys.modules.update(loaded)
+
     def load(self) -> type[nn.Module]:
         """Import the class.
 

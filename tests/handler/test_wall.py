@@ -130,12 +130,15 @@ def test_guilty_one_is_found_however_often_it_fails(
     assert np.isclose(answers[0][2]["confidence"], right[2]["confidence"])
 
 
-def test_image_without_a_finite_answer_is_refused_alone(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.4, 1.5])
+def test_image_without_probabilities_is_refused_alone(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
     """A user's network that divides by an image's contrast gives NaN for a black one."""
     ask, observed = runtime.OnnxRuntime.probabilities, []
 
     def divided(each: runtime.OnnxRuntime, pixels: Pixels) -> Probabilities:
-        return np.where(pixels.any(axis=1, keepdims=True), ask(each, pixels), np.float32(np.nan))
+        return np.where(pixels.any(axis=1, keepdims=True), ask(each, pixels), np.float32(value))
 
     monkeypatch.setattr(runtime.OnnxRuntime, "probabilities", divided)
     monkeypatch.setattr(telemetry.Reporter, "observe", lambda _, record: observed.append(record.refusals))
@@ -144,7 +147,7 @@ def test_image_without_a_finite_answer_is_refused_alone(worker: Worker, monkeypa
     bodies: list[dict[str, Any]] = [{"data": black}, {"instances": [black, [0.5] * PIXELS]}, {"inputs": [tensor]}]
     alone, v1, v2, good = worker.predict(*(request(json.dumps(body).encode()) for body in bodies), GOOD)
     assert (alone[0], v1[0], v2[0], good[0]) == (422, 200, 200, 200)
-    assert alone[2]["message"].startswith("The model's network gives no finite numbers for this image")
+    assert alone[2]["message"].startswith("The model's network gives no probabilities from 0 to 1 for this image")
     assert v1[2]["predictions"] == [alone[2], good[2]]
     outputs = {output["name"]: output["data"] for output in v2[2]["outputs"]}
     assert outputs["prediction"] == [-1, good[2]["prediction"]]

@@ -163,3 +163,33 @@ def test_what_may_be_meant_is_taken_as_said(pack: Pack) -> None:
     assert "gives logits of 10 classes, though they sum to 1 as probabilities do" in pack(softmax, meaning="logits")
     without_last = softmax.replace("softmax(1)\n", "softmax(1)[:, :-1]\n")
     assert "gives probabilities of 9 classes" in pack(without_last, meaning="probabilities")
+
+
+LEGITIMATE = {
+    "seeds itself": "import torch\ntorch.manual_seed(3)\n"
+    + giving(
+        "self.out(x.flatten(1) @ self.noise)",
+        LINEAR.replace("(784, classes)", "(784, classes)\n        self.noise = torch.randn(784, 784)"),
+    ),
+    "is constructed once": LINEAR.replace(
+        "super()", "assert not vars(Net).get('made')\n        Net.made = 1\n        super()"
+    ),
+    "masks a class": giving("self.out(x.flatten(1)).masked_fill(torch.arange(10) == 3, -torch.inf)"),
+}
+
+
+@pytest.mark.parametrize("name", LEGITIMATE)
+def test_unusual_network_is_packed_without_a_doubt(pack: Pack, name: str) -> None:
+    assert "Exported to ONNX" in (said := pack(LEGITIMATE[name]))
+    assert "no answer" not in said
+
+
+def test_network_that_fails_for_a_black_image_is_packed_with_a_word(pack: Pack) -> None:
+    said = pack(giving("self.out(x.flatten(1)) if x.any() else None.black"))
+    assert "logits of 10 classes, but no answer to some images of one grey value" in said
+
+
+def test_network_that_counts_bright_images_gets_one_at_a_time(pack: Pack) -> None:
+    bright = "(x.flatten(1).mean(1) > 0.9).sum() > 1"
+    said = pack(giving(f"self.out(x.flatten(1)) * torch.where({bright}, -1, 1)"))
+    assert "and needs one image at a time" in said

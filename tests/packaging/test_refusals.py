@@ -58,6 +58,10 @@ from tests.support.idx_files import write_shapes
             ),
             r"Net gives other answers each time.* contains nothing of blocks\. .*nn\.ModuleList",
         ),
+        (
+            giving("self.out(x.flatten(1) @ noise)", "import torch\nnoise = torch.randn(784, 784)\n" + LINEAR),
+            r"Net gives other answers each time",
+        ),
         (giving("self.out(x.double())"), r"must have the same dtype.*float32: leave out"),
         (giving("self.out(x.flatten(1) * (1 + (x.ndim > 2)))"), r"--input-shape"),
         (
