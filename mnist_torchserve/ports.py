@@ -2,11 +2,14 @@
 
 import errno
 import ipaddress
+import random
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import NamedTuple, Self
 
 import psutil
+
+_UNASSIGNED = range(20_000, 32_768)  # below those that Linux assigns by itself, which begin at 32,768
 
 
 class Address(NamedTuple):
@@ -124,9 +127,13 @@ def _listener(port: int) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that are free."""
+    """Ports of 127.0.0.1 that are free, and that the system gives to no connection before they are taken."""
+    ports: list[int] = []
     with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+        for port in random.SystemRandom().sample(_UNASSIGNED, len(_UNASSIGNED)):
+            with suppress(OSError):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                ports.append(port)
+            if len(ports) == count:
+                return ports
+    raise OSError(errno.EADDRINUSE, f"fewer than {count} ports of 127.0.0.1 are free")
